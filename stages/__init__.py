@@ -1,0 +1,1 @@
+"""The radio: stations, prompts, scripts, verdicts, takes. Knows nothing of how an engine lives and dies."""
