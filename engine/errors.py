@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class VoicetrackError(Exception):
@@ -82,3 +84,12 @@ class RowError(Exception):
     def to_dict(self) -> dict:
         """The form an error record stores: `{"kind", "message", **detail}`."""
         return {"kind": self.kind, "message": self.message, **self.detail}
+
+
+def disk_error(error: OSError, path: Path) -> VoicetrackError:
+    """What to tell the user of an operating system error at `path`."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return EngineError(f"{path}: no room left on the disk; free some and resume, nothing kept is lost")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return UserError("cannot be written", path, "choose a writable folder with checkpoint.path=DIR")
+    return EngineError(f"{path}: {error.strerror or error}; resume once it is mended, nothing kept is lost")

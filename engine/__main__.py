@@ -1,0 +1,46 @@
+"""The entry point: `python -m engine +stage=all`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+import hydra
+from omegaconf import DictConfig
+
+import engine.config  # noqa: F401  registers schema and resolvers
+from engine.errors import VoicetrackError
+from engine.explain import explain
+from engine.overrides import open_keys
+
+
+@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="config")
+def job(config: DictConfig) -> float | None:
+    """One Hydra job; returns what `objective` names, for a sweeper to optimise."""
+    from engine.app import run_one
+
+    return run_one(config)
+
+
+def main() -> None:
+    """Run Hydra; an error becomes one line and an exit code, unless HYDRA_FULL_ERROR asks for the traceback."""
+    full = os.environ.get("HYDRA_FULL_ERROR", "0") not in ("0", "")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # have Hydra raise rather than print and exit by itself
+    sys.argv[1:] = open_keys(sys.argv[1:])
+    try:
+        job()
+    except SystemExit:
+        raise
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as e:
+        if full:
+            traceback.print_exc()
+        error = explain(e)
+        print(f"voicetrack: {error}", file=sys.stderr)
+        sys.exit(error.exit_code if isinstance(error, VoicetrackError) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""One run from a composed config to its exit: `run_one` for a plain run, `run_many` for the points of a sweep."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from engine import config as config_module
+from engine.chatter import diverted
+from engine.errors import EngineError, UserError
+from engine.job import Job
+from engine.overrides import command
+from engine.plan import Task
+from engine.progress import Display
+from engine.stop import StopFlag, Stopped
+from engine.vllm_args import check_engine_args, check_sampling
+
+STAGE_HELP = """Nothing to do: say which stages to run.
+
+  +stage=generate   write a script for every link with the writer LLM
+  +stage=audit      score every script with the auditor LLM and the rubric's rules
+  +stage=audio      speak what passed, master it and write the files
+  +stage=report     summary of everything the checkpoint holds
+  +stage=all        all of these, rewriting what fails its audit
+  +stage=[a,b]      a list of your own
+
+  python -m engine +stage=all          runs the sample station with the embedded demo models
+  python -m engine --help              lists config groups and more examples"""
+
+
+def run_one(config: DictConfig) -> float | None:
+    """Run one composed config in Hydra's run folder.
+
+    Returns:
+        The figure `config.objective` names; None for a dry run or where no stage made it.
+
+    Raises:
+        UserError: the config or the user's files are wrong.
+        EngineError: an engine or the machine failed, or some rows ended as errors.
+    """
+    config_module.register()
+    if not config.stages:
+        print(STAGE_HELP)
+        return None
+    hydra = HydraConfig.get()
+    job = make_job(config, hydra.runtime.output_dir)
+    if config.dry_run:
+        _show_plan(job)
+        return None
+    _run([job], list(hydra.overrides.task), config.quiet)
+    if errors := job.figures.get("errors"):
+        raise EngineError(
+            f"finished, but {errors} rows ended as errors: see report/summary.json; retry_errors=true takes them up again"
+        )
+    return job.objective()
+
+
+def make_job(config: DictConfig, path: str, label: str = "") -> Job:
+    """A job of a composed config, with everything that can be checked before an engine is loaded checked.
+
+    Raises:
+        UserError: the first thing found wrong, or all bad rows of a file together.
+    """
+    for name in ("writer", "auditor"):
+        llm = config[name]
+        if not OmegaConf.is_missing(llm, "model"):
+            check_engine_args(llm.engine, name)
+            check_sampling(llm.sampling, name)
+    return Job(config, path, label)
+
+
+def _run(jobs: Sequence[Job], overrides: list[str], quiet: bool) -> None:
+    from engine.runner import run
+
+    path = jobs[0].checkpoint.path
+    again = command(overrides, _relative(path))
+    with Display(quiet=quiet) as display:
+        with StopFlag(lambda: display.warn("stopping after this step (again to stop at once)")) as stop:
+            try:
+                with diverted(path / "engine.log"):
+                    run(list(jobs), display, stop)
+            except Stopped as e:
+                display.say(f"Stopped. What is finished is kept; to go on:\n  {again}")
+                sys.exit(e.exit_code)
+            except EngineError:
+                display.say(f"What is finished is kept; to go on:\n  {again}")
+                raise
+            finally:
+                for job in jobs:
+                    job.checkpoint.close()
+        for job in jobs:
+            for renderable in job.shared.get("screens", ()):
+                display.print(renderable)
+        display.say(f"Resume or extend this run:\n  {again}")
+
+
+def _show_plan(job: Job) -> None:
+    """Print what a run would do, from the checkpoint and the prompts alone."""
+    job.require_inputs()
+    print(f"dry run: {job.checkpoint.path}")
+    for stage in job.stages:
+        task = Task(job, stage)
+        if task.spec is None:
+            print(f"  {stage.name}: at the end")
+            continue
+        print(f"  {stage.name}: {task.survey()}{_estimate(stage)}")
+
+
+def _estimate(stage: Any) -> str:
+    estimate = getattr(stage, "estimate", None)
+    text = estimate() if estimate else ""
+    return f"; {text}" if text else ""
+
+
+def _relative(path: Path) -> str:
+    """The path as the user would type it."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
+
+
+__all__ = ["UserError", "make_job", "run_one"]

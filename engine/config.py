@@ -1,0 +1,162 @@
+"""The schema behind `conf/`: every key, its type and its default.
+
+Registered with Hydra as `schema`, which `conf/config.yaml` builds on, so that a wrong key or type is refused before
+anything runs. What a group's choices put in (`conf/writer/*.yaml`, …) is checked against the classes here; engine
+arguments and sampling parameters are open dictionaries, checked by name against the installed vLLM
+(`engine.vllm_args`).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any, Dict, List, Optional  # noqa: UP035  OmegaConf reads these
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, OmegaConf
+
+
+class OnStale(Enum):
+    """What to do with records whose inputs have changed."""
+
+    rerun = "rerun"
+    keep = "keep"
+    error = "error"
+
+
+class AudioFormat(Enum):
+    """File formats of takes."""
+
+    wav = "wav"
+    flac = "flac"
+    mp3 = "mp3"
+    opus = "opus"
+
+
+@dataclass
+class LlmConfig:
+    """An LLM and how it samples: groups `writer` and `auditor`."""
+
+    model: str = MISSING  # folder or hub id
+    revision: Optional[str] = None
+    engine: Dict[str, Any] = field(default_factory=dict)  # further arguments of vllm.LLM
+    sampling: Dict[str, Any] = field(default_factory=dict)  # of vllm.SamplingParams
+    env: Dict[str, str] = field(default_factory=dict)  # environment variables for vLLM
+
+
+@dataclass
+class StationConfig:
+    """Where the station's folder is: group `station`."""
+
+    path: str = MISSING
+
+
+@dataclass
+class SelectConfig:
+    """Which links of the station; empty means all."""
+
+    djs: Optional[List[str]] = None
+    kinds: Optional[List[str]] = None
+    songs: Optional[List[str]] = None
+    limit: Optional[int] = None  # at most so many, drawn reproducibly with `seed`
+    seed: int = 0
+
+
+@dataclass
+class PickWeights:
+    """What makes one passing candidate better than another; see stages.verdict.choose."""
+
+    score: float = 1.0
+    novelty: float = 0.3
+    length: float = 0.2
+
+
+@dataclass
+class GenerationConfig:
+    """How scripts are written."""
+
+    candidates: int = 1  # scripts per link and round, in one batch
+    rounds: int = 3  # first writing included
+    pick: PickWeights = field(default_factory=PickWeights)
+
+
+@dataclass
+class AuditConfig:
+    """How scripts are audited."""
+
+    votes: int = 1  # verdicts per script, merged by median
+    names_from_catalog: bool = True  # refuse scripts that name another song or artist of the catalog
+
+
+@dataclass
+class AudioConfig:
+    """What takes become; loudness by ITU-R BS.1770."""
+
+    format: AudioFormat = AudioFormat.flac
+    sample_rate: Optional[int] = None  # Hz; null keeps the synthesizer's own
+    lufs: float = -18.0  # integrated loudness target
+    true_peak_dbtp: float = -1.0
+    retakes: int = 2  # with another seed, when a take fails its checks
+    seconds_per_word: List[float] = field(default_factory=lambda: [0.2, 1.2])  # plausible pace of a take
+
+
+@dataclass
+class CheckpointConfig:
+    """Where finished rows are kept, and what counts as finished."""
+
+    path: Optional[str] = None  # null: Hydra's run folder
+    shard_mib: float = 64.0
+    on_stale: OnStale = OnStale.rerun
+
+
+@dataclass
+class Config:
+    """The whole config tree."""
+
+    stages: Dict[str, Any] = field(default_factory=dict)
+    station: StationConfig = field(default_factory=StationConfig)
+    writer: LlmConfig = field(default_factory=LlmConfig)
+    auditor: LlmConfig = field(default_factory=LlmConfig)
+    tts: Dict[str, Any] = field(default_factory=dict)
+    select: SelectConfig = field(default_factory=SelectConfig)
+    generation: GenerationConfig = field(default_factory=GenerationConfig)
+    audit: AuditConfig = field(default_factory=AuditConfig)
+    audio: AudioConfig = field(default_factory=AudioConfig)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    seed: int = 0  # every row's seed is derived from it and the row's key
+    retry_errors: bool = False
+    dry_run: bool = False
+    quiet: bool = False
+    objective: str = "pass_rate"  # figure of the summary that `main` returns to a sweeper
+
+
+# Open dictionaries of the schema: a key may be added there without Hydra's leading plus sign.
+OPEN = ("writer.engine", "writer.sampling", "writer.env", "auditor.engine", "auditor.sampling", "auditor.env", "tts")
+
+
+def packaged(name: str) -> str:
+    """Absolute path of something in the `data` folder that ships with voicetrack."""
+    spec = importlib.util.find_spec("data")
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    for folder in folders:
+        if (path := Path(folder) / name).exists():
+            return str(path)
+    return str(Path(folders[0] if folders else "data") / name)
+
+
+def run_dir(path: str | None) -> str:
+    """Folder of a plain run: the checkpoint's, or a new dated one."""
+    return path or datetime.now().strftime("outputs/%Y-%m-%d/%H-%M-%S")
+
+
+def register() -> None:
+    """Make the schema and the resolvers `${packaged:NAME}` and `${run_dir:PATH}` known. May be called again."""
+    OmegaConf.register_new_resolver("packaged", packaged, replace=True, use_cache=True)
+    OmegaConf.register_new_resolver("run_dir", run_dir, replace=True, use_cache=True)
+    ConfigStore.instance().store(name="schema", node=Config)
+
+
+register()

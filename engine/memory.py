@@ -1,0 +1,114 @@
+"""How much memory an engine took, and whether it is back.
+
+Device memory where there is a CUDA device, read through NVML so that this process needs no CUDA context of its own;
+otherwise the resident memory of this process and all its descendants.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import time
+
+_PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def has_cuda() -> bool:
+    """Whether a CUDA device is visible, asked without making a CUDA context in this process."""
+    return _nvml_used() is not None
+
+
+def used_mib() -> float:
+    """Memory in use now, in MiB: all of the visible devices', or the process tree's resident set."""
+    device = _nvml_used()
+    return device if device is not None else _tree_rss()
+
+
+def settle(baseline: float, footprint: float, timeout: float = 30.0) -> float:
+    """Collect garbage and give freed pages back until memory has stopped falling.
+
+    Args:
+        baseline: `used_mib()` before the engine was opened.
+        footprint: MiB the engine had taken.
+        timeout: longest wait, in seconds.
+
+    Returns:
+        `used_mib()` at the end.
+    """
+    deadline = time.monotonic() + timeout
+    target = baseline + 0.02 * max(footprint, 0.0)
+    last = float("inf")
+    while True:
+        gc.collect()
+        _malloc_trim()
+        now = used_mib()
+        # Settled: back where it was, or no longer falling between two looks.
+        if now <= target or last - now < 1.0 or time.monotonic() > deadline:
+            return now
+        last = now
+        time.sleep(0.2)
+
+
+def peak_mib() -> float:
+    """Peak resident set of this process so far, in MiB."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _malloc_trim() -> None:
+    """glibc keeps freed arenas; without this the resident set stays at its peak. Other C libraries lack it."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def _tree_rss() -> float:
+    total, todo = 0.0, [os.getpid()]
+    while todo:
+        pid = todo.pop()
+        try:
+            with open(f"/proc/{pid}/statm") as file:
+                total += int(file.read().split()[1]) * _PAGE_MIB
+            for task in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{task}/children") as file:
+                    todo += [int(child) for child in file.read().split()]
+        except (OSError, IndexError):
+            continue  # ended while we looked
+    return total
+
+
+def _nvml_used() -> float | None:
+    try:
+        import pynvml
+    except ImportError:
+        return None
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return None
+    try:
+        used = 0
+        for handle in _visible_devices(pynvml):
+            used += pynvml.nvmlDeviceGetMemoryInfo(handle).used
+        return used / 2**20
+    except pynvml.NVMLError:
+        return None
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _visible_devices(pynvml) -> list:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
+    handles = []
+    for name in filter(None, (part.strip() for part in visible.split(","))):
+        if name.lstrip("-").isdigit():
+            if int(name) < 0:
+                break  # CUDA ignores all devices from the first invalid one on
+            handles.append(pynvml.nvmlDeviceGetHandleByIndex(int(name)))
+        else:
+            handles.append(pynvml.nvmlDeviceGetHandleByUUID(name.encode()))
+    return handles

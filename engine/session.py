@@ -1,0 +1,333 @@
+"""The only way a vLLM engine is used: open, stream, close.
+
+    with llm_session(spec) as session:
+        for output in session.stream(requests):
+            ...
+
+* Requests are drawn from the iterable only while fewer than `window` are unfinished: the engine's waiting queue stays
+  full, our memory stays constant.
+* A request that cannot run (over-long prompt, bad schema) becomes an error output; its neighbours are untouched.
+* Leaving the block destroys the engine and the distributed state, waits until memory is back and measures it.
+
+Follows vLLM's own offline loop (`vllm/entrypoints/common/offline.py`, `_run_engine`), which returns nothing before the
+last row is done and aborts all rows when one is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from engine import memory
+from engine.backend import BackendStats
+from engine.errors import EngineDied, EngineError, RowError, UserError
+from engine.records import Output, Request, digest
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LlmSpec:
+    """How to open an LLM.
+
+    Attributes:
+        model: folder or hub id, as `vllm.LLM(model=…)`.
+        revision: hub revision, None for the default.
+        engine: further arguments of `vllm.LLM`.
+        env: environment variables vLLM reads (`VLLM_…`), set before it is imported.
+    """
+
+    model: str
+    revision: str | None = None
+    engine: Mapping[str, Any] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def identity(self) -> Mapping[str, Any]:
+        """Model, revision and what changes its numbers; a local folder by its content, wherever it lies."""
+        numeric = ("dtype", "quantization", "hf_overrides", "load_format", "tokenizer", "chat_template")
+        kept = {name: self.engine[name] for name in numeric if name in self.engine}
+        return {"model": [_folder_state(self.model) or self.model, self.revision, kept]}
+
+    def group(self) -> str:
+        """Equal for specs whose requests may share one engine."""
+        return digest([self.model, self.revision, dict(self.engine), dict(self.env)])
+
+    def open(self) -> LlmSession:
+        """A session, not yet entered."""
+        return LlmSession(self)
+
+
+def _folder_state(model: str) -> list[Any] | None:
+    """Names and sizes of a local model's files: a retrained model in the same folder is another model."""
+    folder = Path(model)
+    if not folder.is_dir():
+        return None
+    config = folder / "config.json"
+    hashed = digest(config.read_text(errors="replace")) if config.is_file() else ""
+    weights = sorted((p.name, p.stat().st_size, _tail_hash(p)) for p in folder.glob("*.safetensors"))
+    return [hashed, weights]
+
+
+def _tail_hash(path: Path, size: int = 1 << 16) -> str:
+    """Hash of a file's first and last `size` bytes: enough to tell two trainings apart without reading gigabytes."""
+    with open(path, "rb") as file:
+        head = file.read(size)
+        file.seek(max(0, path.stat().st_size - size))
+        return digest([head.hex(), file.read(size).hex()], 4)
+
+
+def llm_session(spec: LlmSpec) -> LlmSession:
+    """A session for `spec`; enter it to load the engine."""
+    return spec.open()
+
+
+class LlmSession:
+    """An engine from opening to closing; see the module's docstring. A subclass may change what a request becomes.
+
+    Raises (on entering):
+        UserError: vLLM is missing or refuses model or arguments.
+        EngineError: the engine did not start.
+    """
+
+    def __init__(self, spec: LlmSpec):
+        self.spec = spec
+        self.stats = BackendStats()
+        self.llm: Any = None
+        self._baseline = 0.0
+        self._env: dict[str, str | None] = {}
+
+    def __enter__(self) -> Self:
+        self._env = {name: os.environ.get(name) for name in self.spec.env}
+        os.environ.update({name: str(value) for name, value in self.spec.env.items()})
+        began = time.monotonic()
+        try:
+            import vllm
+        except ImportError as e:
+            raise UserError(
+                f"vLLM cannot be imported ({e})", "environment", "install with --extra cpu or --extra cuda"
+            ) from e
+        _use_current_env()
+        self._baseline = memory.settle(memory.used_mib(), 0.0)
+        try:
+            self.llm = vllm.LLM(model=self.spec.model, revision=self.spec.revision, **self.engine_args())
+        except Exception as e:
+            self._destroy()
+            raise _load_error(self.spec, e) from e
+        self.stats.load_s = time.monotonic() - began
+        self.max_model_len = int(self.llm.llm_engine.model_config.max_model_len)
+        self.window = 2 * int(self.llm.llm_engine.vllm_config.scheduler_config.max_num_seqs)
+        return self
+
+    def engine_args(self) -> dict[str, Any]:
+        """Arguments of `vllm.LLM` beside model and revision."""
+        return dict(self.spec.engine)
+
+    def stream(self, requests: Iterable[Request]) -> Iterator[Output]:
+        """Run `requests` and yield each output as it finishes, in any order."""
+        for outputs in self.steps(requests):
+            yield from outputs
+
+    def steps(self, requests: Iterable[Request]) -> Iterator[list[Output]]:
+        """Run `requests` and yield what each engine step finished, as a list.
+
+        Raises:
+            EngineDied: the engine is gone; names the requests in flight.
+        """
+        engine = self.llm.llm_engine
+        flight: dict[str, Request] = {}
+        source = iter(requests)
+        exhausted = False
+        try:
+            while True:
+                refused: list[Output] = []
+                while not exhausted and len(flight) < self.window:
+                    request = next(source, None)
+                    if request is None:
+                        exhausted = True
+                    elif (output := self._submit(request, flight)) is not None:
+                        refused.append(output)
+                        if len(refused) >= self.window:  # bad rows alone must not pile up
+                            break
+                if refused:
+                    yield refused
+                if not flight:
+                    if exhausted:
+                        return
+                    continue
+                finished = [self._answer(flight.pop(o.request_id), o) for o in engine.step() if o.finished]
+                if finished:
+                    yield finished
+        except Exception as e:
+            if _is_dead_engine(e):
+                raise EngineDied(
+                    f"engine of {self.spec.model} died: {_first_line(e)}", [r.key for r in flight.values()]
+                ) from e
+            raise
+        finally:
+            if flight and self.llm is not None:
+                # The caller stopped early: take back what was not answered, so that closing need not wait for it.
+                with contextlib.suppress(Exception):
+                    engine.abort_request(list(flight))
+
+    def _submit(self, request: Request, flight: dict[str, Request]) -> Output | None:
+        try:
+            prompt, params = self.prepare(request)
+            # The id of the outputs is the part before the dash (vLLM makes ids unique by a suffix).
+            (request_id,) = self.llm.enqueue([prompt], [params], use_tqdm=False)
+        except RowError as e:
+            return Output(request.key, error=e.to_dict())
+        except Exception as e:  # whatever vLLM finds wrong with this one request (its classes differ by version)
+            if _is_dead_engine(e):
+                flight[f"unsent {request.key}"] = request
+                raise
+            return Output(
+                request.key, error={"kind": "refused", "message": f"vLLM refused the request: {_first_line(e)}"}
+            )
+        flight[request_id.partition("-")[0]] = request
+        return None
+
+    def prepare(self, request: Request) -> tuple[Any, Any]:
+        """vLLM's prompt and `SamplingParams` of a chat request.
+
+        Raises:
+            RowError: the prompt and the answer's `max_tokens` do not fit the context.
+        """
+        from vllm import SamplingParams
+        from vllm.sampling_params import StructuredOutputsParams
+
+        payload = request.payload
+        ids = self._tokenize(payload["prompt"])
+        sampling = dict(payload["sampling"])
+        sampling.setdefault("max_tokens", 256)
+        if len(ids) + sampling["max_tokens"] > self.max_model_len:
+            raise RowError(
+                "prompt_too_long",
+                f"prompt has {len(ids)} tokens, with max_tokens {sampling['max_tokens']} more than the context of "
+                f"{self.max_model_len}",
+                prompt_tokens=len(ids),
+            )
+        if (schema := payload.get("schema")) is not None:
+            sampling["structured_outputs"] = StructuredOutputsParams(json=schema, disable_any_whitespace=True)
+        return {"prompt_token_ids": ids}, SamplingParams(**sampling)
+
+    def _tokenize(self, messages: list[dict[str, str]]) -> list[int]:
+        tokenizer = self.llm.get_tokenizer()
+        text = tokenizer.apply_chat_template(
+            messages,
+            chat_template=getattr(self.llm, "chat_template", None),
+            add_generation_prompt=True,
+            tokenize=False,
+        )
+        # Chat templates write the special tokens themselves.
+        return tokenizer.encode(text, add_special_tokens=False)
+
+    def _answer(self, request: Request, output: Any) -> Output:
+        completion = output.outputs[0]
+        usage = {
+            "input_tokens": len(output.prompt_token_ids or ()),
+            "output_tokens": len(completion.token_ids),
+            "cached_tokens": output.num_cached_tokens or 0,
+        }
+        return Output(request.key, self.value(completion), usage)
+
+    def value(self, completion: Any) -> Any:
+        """What an output's `value` keeps of vLLM's `CompletionOutput`."""
+        return {"text": completion.text, "finish_reason": completion.finish_reason}
+
+    def __exit__(self, *exc: object) -> None:
+        began = time.monotonic()
+        before = memory.used_mib()
+        self._destroy()
+        after = memory.settle(self._baseline, before - self._baseline)
+        self.stats.close_s = time.monotonic() - began
+        self.stats.footprint_mib = before - self._baseline
+        self.stats.returned_mib = before - after
+        left = after - self._baseline
+        allowed = 256.0 if memory.has_cuda() else max(0.1 * self.stats.footprint_mib, 64.0)
+        log.info(
+            "closed %s in %.1f s: %.0f of %.0f MiB back",
+            self.spec.model, self.stats.close_s, self.stats.returned_mib, self.stats.footprint_mib,
+        )  # fmt: skip
+        if left > allowed and exc[0] is None:
+            raise EngineError(
+                f"{left:.0f} MiB of {self.spec.model} did not come back after closing it ({_holders()}); "
+                "close other users of the device or lower gpu_memory_utilization, then resume"
+            )
+
+    def _destroy(self) -> None:
+        """Shut the engine down and drop every reference to it: only then is its memory free."""
+        llm, self.llm = self.llm, None
+        if llm is not None:
+            with contextlib.suppress(Exception):  # a dead engine cannot be asked to stop
+                llm.llm_engine.engine_core.shutdown()
+        del llm
+        gc.collect()
+        with contextlib.suppress(ImportError):
+            from vllm.distributed import cleanup_dist_env_and_memory
+
+            cleanup_dist_env_and_memory()
+        for name, value in self._env.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _use_current_env() -> None:
+    """vLLM freezes its environment variables when an engine starts; the next engine may need others."""
+    from vllm import envs
+
+    for name in ("disable_envs_cache", "clear_envs_cache"):
+        if (thaw := getattr(envs, name, None)) is not None:
+            thaw()
+            return
+
+
+def _is_dead_engine(error: Exception) -> bool:
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    return any(isinstance(e, EngineDeadError) for e in _causes(error))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _load_error(spec: LlmSpec, error: Exception) -> Exception:
+    """One line for what vLLM said when the engine did not start."""
+    said = _first_line(list(_causes(error))[-1]) if not isinstance(error, RuntimeError) else _first_line(error)
+    if isinstance(error, (ValueError, TypeError, OSError)) or "Validation" in type(error).__name__:
+        return UserError(f"vLLM cannot load it: {said}", spec.model, "check model and engine arguments")
+    return EngineError(f"{spec.model}: engine did not start: {said}; engine.log in the checkpoint has the details")
+
+
+def _first_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return (text[:300] + "…") if len(text) > 300 else text or type(error).__name__
+
+
+def _holders() -> str:
+    """Who may hold the memory: large tensors still referenced in this process."""
+    import torch
+
+    held: list[tuple[int, str]] = []
+    for thing in gc.get_objects():
+        with contextlib.suppress(Exception):
+            if isinstance(thing, torch.Tensor) and thing.numel() * thing.element_size() > 2**24:
+                held.append((thing.numel() * thing.element_size() // 2**20, f"{tuple(thing.shape)} {thing.dtype}"))
+    if not held:
+        return "no large tensor is referenced in this process: another process or the allocator holds it"
+    held.sort(reverse=True)
+    return "held by tensors " + ", ".join(f"{shape} {mib} MiB" for mib, shape in held[:3])
+
+
+__all__ = ["LlmSession", "LlmSpec", "llm_session"]

@@ -1,0 +1,37 @@
+"""What all tests share: vLLM's CPU settings and a tiny model."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+# Before anything imports torch or vLLM.
+os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+CPU_ENV = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_KVCACHE_SPACE": "1"}
+CPU_ENGINE = {
+    "enforce_eager": True,
+    "enable_chunked_prefill": False,
+    "max_num_batched_tokens": 16384,
+    "max_num_seqs": 32,
+    "max_model_len": 2048,
+}
+
+
+@pytest.fixture(scope="session")
+def tiny_llm(tmp_path_factory):
+    """Folder of a tiny random Llama."""
+    from tests.tiny import write_tiny_llm
+
+    return write_tiny_llm(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny_spec(tiny_llm):
+    """How to open it in this process."""
+    from engine.session import LlmSpec
+
+    return LlmSpec(str(tiny_llm), engine=CPU_ENGINE, env=CPU_ENV)
