@@ -1,0 +1,112 @@
+"""Rules on a script's length, ending and repetitions."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from stages.link import WORDS_PER_SECOND, Link
+from stages.rules.names import Names
+from stages.rules.registry import rule
+from stages.rules.text import Script
+
+
+@rule(
+    "fewer or more words than the link may have; `tolerance` is a fraction of either bound",
+    tolerance=0.0,
+)
+def length(script: Script, link: Link, options: Mapping[str, Any], names: Names) -> Iterator[str]:
+    least, most, n = *link.words, script.words
+    if n < least * (1 - options["tolerance"]):
+        yield f"too short: {n} words, must be {least} to {most}"
+    elif n > most * (1 + options["tolerance"]):
+        yield f"too long: {n} words, must be {least} to {most}"
+
+
+@rule("more words than can be spoken before the vocals start (or than the link may have at most)", default=False)
+def word_budget(script: Script, link: Link, options: Mapping[str, Any], names: Names) -> Iterator[str]:
+    most, n = link.words[1], script.words
+    if n > most:
+        yield f"over its word budget: {n} words (about {n / WORDS_PER_SECOND:.0f} s), at most {most}"
+
+
+_TERMINAL = re.compile(r"""[.!?…]["')\]»”’*_]*$""")
+_DANGLING = re.compile(r"\b(?:the|a|an|and|or|but|nor|my|your|our|their|its|because|than|if|whose|every)[\s.…!?\"']*$")
+_STUB = re.compile(r"\b(?:of|by|with|to|from|into|at)\s*(?:\.{2,}|…)[\"']*$")
+_INCHES = re.compile(r'\d"')
+
+
+@rule("a script that breaks off: no closing punctuation, a dangling last word, quotes or brackets left open")
+def cut_off(script: Script, link: Link, options: Mapping[str, Any], names: Names) -> Iterator[str]:
+    if not script.raw:
+        yield "the script is empty"
+        return
+    if not _TERMINAL.search(script.raw):
+        yield f'breaks off: does not end with . ! or ? but with "{script.raw[-20:]}"'
+    elif link.dj.language.startswith("en") and (_DANGLING.search(script.plain) or _STUB.search(script.plain)):
+        yield f'breaks off: ends with "{script.raw[-20:]}"'
+    quotes = script.masked.count('"') - len(_INCHES.findall(script.masked))
+    if quotes % 2 or script.raw.count("“") != script.raw.count("”") and quotes % 2:
+        yield "leaves a quotation mark open"
+    elif script.masked.count("(") != script.masked.count(")"):
+        yield "leaves a bracket open"
+
+
+_SAID = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_DOUBLE = re.compile(
+    r"\b(the|a|an|of|to|and|is|are|was|in|for|with|this|it|you|we|i|your|my|our|their|at|from|by|it's|here's)\s+\1\b(?!')"
+)
+_TRIPLE = re.compile(r"\b([^\W\d_]{2,})(?:\s+\1\b){2,}")
+_MAY_TRIPLE = frozenset(
+    [
+        "la",
+        "na",
+        "no",
+        "yeah",
+        "hey",
+        "ha",
+        "ho",
+        "oh",
+        "da",
+        "doo",
+        "sha",
+        "bye",
+        "tick",
+        "choo",
+        "knock",
+        "very",
+        "long",
+        "far",
+        "never",
+        "many",
+        "row",
+    ]
+)
+
+
+@rule(
+    "a sentence said twice, a word doubled, or a run of `words` words that comes back",
+    words=6,
+)
+def repetition(script: Script, link: Link, options: Mapping[str, Any], names: Names) -> Iterator[str]:
+    plain = script.plain
+    if m := _DOUBLE.search(plain):
+        yield f'doubles a word: "{m[0]}"'
+    elif (m := _TRIPLE.search(plain)) and m[1] not in _MAY_TRIPLE:
+        yield f'repeats a word over and over: "{m[0][:40]}"'
+    sentences = [" ".join(_SAID.findall(s)) for s in script.sentences]
+    twice = [s for s, n in Counter(s for s in sentences if s.count(" ") >= 2).items() if n > 1]
+    if twice:
+        yield f'says a sentence twice: "{twice[0][:60]}"'
+        return
+    n = options["words"]
+    said = _SAID.findall(plain)
+    if len(said) >= 2 * n:
+        seen: dict[tuple[str, ...], int] = {}
+        for i in range(len(said) - n + 1):
+            run = tuple(said[i : i + n])
+            if i - seen.setdefault(run, i) >= n:
+                yield f'repeats itself: "{" ".join(run)}"'
+                return
