@@ -7,6 +7,7 @@ All bad rows of a file are reported together.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,12 +35,8 @@ def load_catalog(path: Path) -> list[Song]:
     Raises:
         UserError: if there is none or two, it cannot be read, or rows are bad (all of them in one error).
     """
-    if path.is_dir() and not path.name.endswith((".json", ".jsonl")):
-        there = [
-            path / name
-            for name in _NAMES
-            if (path / name).exists() or (path / name).is_symlink()
-        ]
+    if os.path.isdir(path) and not path.name.endswith((".json", ".jsonl")):
+        there = [path / name for name in _NAMES if (path / name).exists() or (path / name).is_symlink()]
         if not there:
             raise UserError(
                 "the station has no catalog",
@@ -56,9 +53,7 @@ def load_catalog(path: Path) -> list[Song]:
     return parse_catalog(read_bytes(path, CATALOG_LIMIT), path)
 
 
-def parse_catalog(
-    data: bytes, where: str | Path, lines: bool | None = None
-) -> list[Song]:
+def parse_catalog(data: bytes, where: str | Path, lines: bool | None = None) -> list[Song]:
     """The songs in the bytes of a catalog.
 
     Args:
@@ -84,9 +79,7 @@ def parse_catalog(
             continue
         if song.id in seen:
             problem = f"the id {row['id']!r} was used before, at {seen[song.id]}"
-            errors.append(
-                UserError(problem, where=place, fix="every song needs an id of its own")
-            )
+            errors.append(UserError(problem, where=place, fix="every song needs an id of its own"))
             continue
         seen[song.id] = place.rpartition(":")[2].strip()
         songs.append(song)
@@ -107,9 +100,7 @@ def _json_rows(data: bytes, where: str | Path) -> Iterator[tuple[str, Any]]:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         decode(data, where)  # a wrong encoding is the likelier cause, and says so
-        raise UserError(
-            f"not valid JSON: {error.msg}", where=f"{where}:{error.lineno}"
-        ) from None
+        raise UserError(f"not valid JSON: {error.msg}", where=f"{where}:{error.lineno}") from None
     songs = value.get("songs") if isinstance(value, dict) else value
     if not isinstance(songs, list):
         raise UserError(
@@ -120,9 +111,7 @@ def _json_rows(data: bytes, where: str | Path) -> Iterator[tuple[str, Any]]:
     return ((f"{where}: song {number}", row) for number, row in enumerate(songs, 1))
 
 
-def _json_lines(
-    data: bytes, where: str | Path, errors: list[UserError]
-) -> Iterator[tuple[str, Any]]:
+def _json_lines(data: bytes, where: str | Path, errors: list[UserError]) -> Iterator[tuple[str, Any]]:
     for number, line in enumerate(data.split(b"\n"), 1):
         if not line.strip():
             continue
@@ -134,9 +123,7 @@ def _json_lines(
                 decode(line, place)
                 errors.append(UserError(f"not valid JSON: {error.msg}", where=place))
             except UserError as encoding:
-                errors.append(
-                    UserError(encoding.problem, where=place, fix=encoding.fix)
-                )
+                errors.append(UserError(encoding.problem, where=place, fix=encoding.fix))
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +150,7 @@ _FIELDS = {
 def _song(row: Any, place: str, errors: list[UserError]) -> Song | None:
     """The song of one row; None, with what is wrong appended to `errors`, where it is bad."""
     if not isinstance(row, dict):
-        errors.append(
-            UserError(f"a song must be an object, is {_type(row)}", where=place)
-        )
+        errors.append(UserError(f"a song must be an object, is {_type(row)}", where=place))
         return None
     before = len(errors)
     raw = row.get("id")
@@ -174,11 +159,7 @@ def _song(row: Any, place: str, errors: list[UserError]) -> Song | None:
     if raw is None or (isinstance(raw, str) and not raw.strip()):
         errors.append(UserError("'id' is missing", where=place))
     elif not isinstance(raw, str):
-        errors.append(
-            UserError(
-                f"'id' must be text or a whole number, is {_type(raw)}", where=place
-            )
-        )
+        errors.append(UserError(f"'id' must be text or a whole number, is {_type(raw)}", where=place))
     values: dict[str, Any] = {}
     for name, field in _FIELDS.items():
         value = row.get(name)
@@ -193,34 +174,20 @@ def _song(row: Any, place: str, errors: list[UserError]) -> Song | None:
             elif not (value := clean(value)) and field.need:
                 problem = "is empty"
             elif len(value) > TEXT_MOST and name != "file_path":
-                problem = (
-                    f"has {len(value):,} characters, at most {TEXT_MOST} make sense"
-                )
-        elif isinstance(value, bool) or not isinstance(
-            value, int if field.type is int else (int, float)
-        ):
+                problem = f"has {len(value):,} characters, at most {TEXT_MOST} make sense"
+        elif isinstance(value, bool) or not isinstance(value, int if field.type is int else (int, float)):
             problem = f"must be a {'whole ' if field.type is int else ''}number, is {_type(value)}"
         elif not field.least <= value <= field.most:
-            problem = (
-                f"must be between {field.least:g} and {field.most:g}, is {value:g}"
-            )
+            problem = f"must be between {field.least:g} and {field.most:g}, is {value:g}"
         if problem:
             errors.append(UserError(f"'{name}' {problem}", where=place))
         values[name] = value or None if field.type is str else value
     themes = row.get("themes")
-    if themes is not None and not (
-        isinstance(themes, list) and all(isinstance(t, str) for t in themes)
-    ):
-        errors.append(
-            UserError(
-                f"'themes' must be a list of texts, is {_type(themes)}", where=place
-            )
-        )
+    if themes is not None and not (isinstance(themes, list) and all(isinstance(t, str) for t in themes)):
+        errors.append(UserError(f"'themes' must be a list of texts, is {_type(themes)}", where=place))
     lyrics = row.get("lyrics")
     if lyrics is not None and not isinstance(lyrics, str):
-        errors.append(
-            UserError(f"'lyrics' must be text, is {_type(lyrics)}", where=place)
-        )
+        errors.append(UserError(f"'lyrics' must be text, is {_type(lyrics)}", where=place))
     if len(errors) > before:
         return None
     values["title"] = spoken_title(values["title"])
@@ -228,9 +195,7 @@ def _song(row: Any, place: str, errors: list[UserError]) -> Song | None:
     return Song(
         id=safe_id(raw),
         lyrics=parse_lyrics(lyrics).text if lyrics else None,
-        themes=tuple(filter(None, (clean(t)[:80] for t in themes[:8])))
-        if themes
-        else (),
+        themes=tuple(filter(None, (clean(t)[:80] for t in themes[:8]))) if themes else (),
         **values,
     )
 

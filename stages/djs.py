@@ -29,9 +29,7 @@ class Example:
     about: Mapping[str, Any]
 
 
-def load_dj(
-    folder: Path, language: str = "en"
-) -> tuple[DJ, dict[str, tuple[Example, ...]]]:
+def load_dj(folder: Path, language: str = "en") -> tuple[DJ, dict[str, tuple[Example, ...]]]:
     """Read a DJ's folder: the DJ, and the examples by kind.
 
     Args:
@@ -41,9 +39,7 @@ def load_dj(
         UserError: naming everything that is wrong in it.
     """
     if not is_safe_id(folder.name):
-        raise UserError(
-            "a DJ's folder cannot have this name", where=folder, fix=f"use {SAFE_ID}"
-        )
+        raise UserError("a DJ's folder cannot have this name", where=folder, fix=f"use {SAFE_ID}")
     errors: list[UserError] = []
 
     def attempt(read, default):
@@ -60,26 +56,17 @@ def load_dj(
         examples = attempt(lambda: _examples(path), {})
     voice = next((folder / name for name in VOICES if (folder / name).exists()), None)
     if voice and (not voice.is_file() or not voice.stat().st_size):
-        errors.append(
-            UserError("the voice clip is no file, or an empty one", where=voice)
-        )
+        errors.append(UserError("the voice clip is no file, or an empty one", where=voice))
     if errors:
         raise UserError.of_many(errors)
-    lines = {
-        kind: tuple(example.line for example in entries)
-        for kind, entries in examples.items()
-    }
-    return DJ(
-        id=folder.name, persona=persona, examples=lines, voice=voice, **settings
-    ), examples
+    lines = {kind: tuple(example.line for example in entries) for kind, entries in examples.items()}
+    return DJ(id=folder.name, persona=persona, examples=lines, voice=voice, **settings), examples
 
 
 def _settings(path: Path, language: str) -> dict[str, Any]:
     given = read_yaml(path)
     errors = [
-        UserError(f"unknown key '{key}'", where=path, fix=nearest(str(key), _KEYS))
-        for key in given
-        if key not in _KEYS
+        UserError(f"unknown key '{key}'", where=path, fix=nearest(str(key), _KEYS)) for key in given if key not in _KEYS
     ]
     values = {"name": given.get("name"), "language": given.get("language", language)}
     for key, value in values.items():
@@ -91,9 +78,7 @@ def _settings(path: Path, language: str) -> dict[str, Any]:
                 )
             )
         elif len(value) > 100:
-            errors.append(
-                UserError(f"'{key}' is longer than 100 characters", where=path)
-            )
+            errors.append(UserError(f"'{key}' is longer than 100 characters", where=path))
         else:
             values[key] = clean(value)
     tts = given.get("tts") or {}
@@ -148,9 +133,7 @@ def _examples(path: Path) -> dict[str, tuple[Example, ...]]:
             about = dict(entry) if isinstance(entry, dict) else {}
             line = about.pop("line", None) if isinstance(entry, dict) else entry
             if not isinstance(line, str) or not clean(line):
-                errors.append(
-                    UserError("an example is a text, or has one as 'line'", where=place)
-                )
+                errors.append(UserError("an example is a text, or has one as 'line'", where=place))
                 continue
             if len(line) > EXAMPLE_MOST:
                 errors.append(

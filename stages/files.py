@@ -21,19 +21,16 @@ from engine.errors import UserError
 YAML_LIMIT = 256 * 1024
 TEXT_LIMIT = 256 * 1024
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u00a0\s]+")
+# Invisible, direction-changing and private-use characters: nobody can say them, and some could pass for a mark of ours.
 _INVISIBLE = re.compile(
-    "[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
+    "[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\uf8ff\U000f0000-\U0010ffff]"
 )
 
 
 def clean(text: str) -> str:
     """One line of plain text: composed (NFC), without control or direction-changing characters, single spaces."""
     if text.isascii():
-        return (
-            " ".join(text.split())
-            if text.isprintable()
-            else " ".join(_CONTROL.sub(" ", text).split())
-        )
+        return " ".join(text.split()) if text.isprintable() else " ".join(_CONTROL.sub(" ", text).split())
     text = _INVISIBLE.sub("", unicodedata.normalize("NFC", text))
     return _CONTROL.sub(" ", text).strip()
 
@@ -71,27 +68,23 @@ def read_bytes(path: Path, limit: int) -> bytes:
     """
     try:
         # Opened without blocking first: a FIFO or device among a stranger's files must not hang the run.
-        handle = os.open(
-            path,
-            os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0),
-        )
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
     except (OSError, ValueError) as error:
         raise UserError(os_problem(error), where=path) from None
-    with open(handle, "rb") as file:
-        info = os.fstat(file.fileno())
+    try:
+        info = os.fstat(handle)
         if stat.S_ISDIR(info.st_mode):
             raise UserError("this is a folder, not a file", where=path)
         if not stat.S_ISREG(info.st_mode):
             raise UserError("this is not a regular file", where=path)
         if info.st_size > limit:
-            raise UserError(
-                f"too large: {info.st_size:,} bytes, at most {limit:,} are read",
-                where=path,
-            )
-        try:
+            raise UserError(f"too large: {info.st_size:,} bytes, at most {limit:,} are read", where=path)
+        with open(handle, "rb", closefd=False) as file:
             return file.read(limit)
-        except OSError as error:
-            raise UserError(os_problem(error), where=path) from None
+    except OSError as error:
+        raise UserError(os_problem(error), where=path) from None
+    finally:
+        os.close(handle)
 
 
 def decode(data: bytes, where: str | Path) -> str:
@@ -101,9 +94,7 @@ def decode(data: bytes, where: str | Path) -> str:
         UserError: naming the line of the first byte that is not UTF-8.
     """
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise UserError(
-            "this is UTF-16, not UTF-8", where=where, fix="save it again as UTF-8"
-        )
+        raise UserError("this is UTF-16, not UTF-8", where=where, fix="save it again as UTF-8")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -139,15 +130,11 @@ for _tag, _pattern, _first in (
     ),
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
 ):
-    _Loader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first)
-    )
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
 
 
 def _number(loader: _Loader, node: yaml.ScalarNode) -> int:
-    return int(
-        loader.construct_scalar(node)[:32]
-    )  # decimal always: 007 is 7, and no digits without end
+    return int(loader.construct_scalar(node)[:32])  # decimal always: 007 is 7, and no digits without end
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
@@ -156,13 +143,9 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, (str, int, float, bool)):
-            raise yaml.constructor.ConstructorError(
-                None, None, "a key must be plain text", key_node.start_mark
-            )
+            raise yaml.constructor.ConstructorError(None, None, "a key must be plain text", key_node.start_mark)
         if key in out:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"'{key}' is given twice", key_node.start_mark
-            )
+            raise yaml.constructor.ConstructorError(None, None, f"'{key}' is given twice", key_node.start_mark)
         out[key] = loader.construct_object(value_node, deep=True)
     return out
 
@@ -180,14 +163,8 @@ def parse_yaml(text: str, where: str | Path) -> Any:
     try:
         return yaml.load(text, _Loader)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None) or getattr(
-            error, "context_mark", None
-        )
-        problem = (
-            getattr(error, "problem", None)
-            or getattr(error, "reason", None)
-            or "cannot be read"
-        )
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
         raise UserError(
             f"not valid YAML: {problem}",
             where=f"{where}:{mark.line + 1}" if mark else where,
@@ -208,9 +185,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if value is None:
         raise UserError("the file is empty", where=path)
     if not isinstance(value, dict):
-        raise UserError(
-            f"must hold 'key: value' lines, holds a {type(value).__name__}", where=path
-        )
+        raise UserError(f"must hold 'key: value' lines, holds a {type(value).__name__}", where=path)
     return value
 
 

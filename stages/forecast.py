@@ -49,14 +49,10 @@ def load_forecasts(path: Path) -> tuple[Forecast, ...]:
         value = orjson.loads(data.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as error:
         decode(data, path)
-        raise UserError(
-            f"not valid JSON: {error.msg}", where=f"{path}:{error.lineno}"
-        ) from None
+        raise UserError(f"not valid JSON: {error.msg}", where=f"{path}:{error.lineno}") from None
     rows = value.get("forecasts") if isinstance(value, dict) else value
     if not isinstance(rows, list):
-        raise UserError(
-            "'forecasts' must be a list", where=path, fix='{"forecasts": [{…}, …]}'
-        )
+        raise UserError("'forecasts' must be a list", where=path, fix='{"forecasts": [{…}, …]}')
     errors: list[UserError] = []
     out: dict[str, Forecast] = {}
     for number, row in enumerate(rows, 1):
@@ -89,31 +85,19 @@ def _forecast(row: Any, place: str) -> Forecast:
                 )
             )
         elif len(value) > 300:
-            errors.append(
-                UserError(f"'{key}' is longer than 300 characters", where=place)
-            )
+            errors.append(UserError(f"'{key}' is longer than 300 characters", where=place))
         else:
             texts[key] = clean(value)
     numbers: dict[str, int | None] = {}
     for key in ("high", "low"):
         value = row.get(key)
         if value is not None and (
-            isinstance(value, bool)
-            or not isinstance(value, (int, float))
-            or not -100 <= value <= 200
+            isinstance(value, bool) or not isinstance(value, (int, float)) or not -100 <= value <= 200
         ):
-            errors.append(
-                UserError(
-                    f"'{key}' must be a number of degrees, is {value!r}", where=place
-                )
-            )
+            errors.append(UserError(f"'{key}' must be a number of degrees, is {value!r}", where=place))
             continue
         numbers[key] = None if value is None else round(value)
-    if (
-        len(numbers) == 2
-        and None not in numbers.values()
-        and numbers["low"] > numbers["high"]
-    ):
+    if len(numbers) == 2 and None not in numbers.values() and numbers["low"] > numbers["high"]:
         errors.append(UserError("'low' is above 'high'", where=place))
     minutes = None
     if row.get("time") is not None:

@@ -19,9 +19,7 @@ SAFE_ID = "lower-case letters, digits, '.', '_' and '-', at most 64 of them"
 
 def is_safe_id(text: str) -> bool:
     """Whether `text` can stand in keys and file names as it is, on any file system (case-insensitive ones included)."""
-    return (
-        bool(_SAFE.fullmatch(text)) and ".." not in text and not _DEVICE.fullmatch(text)
-    )
+    return bool(_SAFE.fullmatch(text)) and ".." not in text and not _DEVICE.fullmatch(text)
 
 
 def safe_id(raw: str) -> str:
@@ -34,9 +32,7 @@ def safe_id(raw: str) -> str:
         return raw
     ascii_ = unicodedata.normalize("NFKD", raw[:400]).encode("ascii", "ignore").decode()
     slug = re.sub(r"[^a-z0-9]+", "-", ascii_.lower()).strip("-")[:48].strip("-") or "id"
-    mark = hashlib.blake2b(
-        raw.encode("utf-8", "surrogatepass"), digest_size=4
-    ).hexdigest()
+    mark = hashlib.blake2b(raw.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
     return f"{slug}-{mark}"
 
 

@@ -58,7 +58,7 @@ class Kind:
         """
         from stages.rubric import Rubric
 
-        return Rubric.load(self.rubric_path)
+        return Rubric.from_dict(read_yaml(self.rubric_path), self.rubric_path)
 
     def words_for(self, song: Song | None) -> tuple[int, int]:
         """Least and most words for a link about `song`.
@@ -82,9 +82,7 @@ def load_kind(folder: Path) -> Kind:
         UserError: naming everything that is missing or wrong in it.
     """
     if not is_safe_id(folder.name):
-        raise UserError(
-            "a kind's folder cannot have this name", where=folder, fix=f"use {SAFE_ID}"
-        )
+        raise UserError("a kind's folder cannot have this name", where=folder, fix=f"use {SAFE_ID}")
     errors: list[UserError] = []
     templates: dict[str, str] = {}
     for path in list_folder(folder):
@@ -95,12 +93,8 @@ def load_kind(folder: Path) -> Kind:
             except UserError as error:
                 errors.append(error)
     for name in TEMPLATES:
-        if name not in templates and not any(
-            str(folder / f"{name}.j2") in str(e) for e in errors
-        ):
-            errors.append(
-                UserError("the template is missing", where=folder / f"{name}.j2")
-            )
+        if name not in templates and not any(str(folder / f"{name}.j2") in str(e) for e in errors):
+            errors.append(UserError("the template is missing", where=folder / f"{name}.j2"))
     if not (folder / "rubric.yaml").exists():
         errors.append(UserError("the rubric is missing", where=folder / "rubric.yaml"))
     values: dict[str, Any] = {}
@@ -116,20 +110,12 @@ def load_kind(folder: Path) -> Kind:
 def _settings(path: Path) -> dict[str, Any]:
     given = read_yaml(path)
     errors = [
-        UserError(f"unknown key '{key}'", where=path, fix=nearest(str(key), _KEYS))
-        for key in given
-        if key not in _KEYS
+        UserError(f"unknown key '{key}'", where=path, fix=nearest(str(key), _KEYS)) for key in given if key not in _KEYS
     ]
     subject = given.get("subject")
     if subject not in SUBJECTS:
-        problem = (
-            "'subject' is missing"
-            if subject is None
-            else f"'subject' cannot be {subject!r}"
-        )
-        errors.append(
-            UserError(problem, where=path, fix=f"one of {', '.join(SUBJECTS)}")
-        )
+        problem = "'subject' is missing" if subject is None else f"'subject' cannot be {subject!r}"
+        errors.append(UserError(problem, where=path, fix=f"one of {', '.join(SUBJECTS)}"))
     words = given.get("words")
     bounds: tuple[int, int] | None = None
     if isinstance(words, dict) and set(words) == {"min", "max"}:
@@ -149,9 +135,7 @@ def _settings(path: Path) -> dict[str, Any]:
     for key in ("talks_over_intro", "may_tease_next"):
         value = given.get(key, False)
         if not isinstance(value, bool):
-            errors.append(
-                UserError(f"'{key}' must be true or false, is {value!r}", where=path)
-            )
+            errors.append(UserError(f"'{key}' must be true or false, is {value!r}", where=path))
         values[key] = value
     most = given.get("lyrics_max_chars", LYRICS_MAX_CHARS)
     if type(most) is not int or not 0 <= most <= 100_000:
@@ -163,15 +147,9 @@ def _settings(path: Path) -> dict[str, Any]:
         )
     values["lyrics_max_chars"] = most
     if values["talks_over_intro"] and subject != "song":
-        errors.append(
-            UserError(
-                "'talks_over_intro' makes sense for subject: song only", where=path
-            )
-        )
+        errors.append(UserError("'talks_over_intro' makes sense for subject: song only", where=path))
     if values["may_tease_next"] and subject != "song":
-        errors.append(
-            UserError("'may_tease_next' makes sense for subject: song only", where=path)
-        )
+        errors.append(UserError("'may_tease_next' makes sense for subject: song only", where=path))
     if errors:
         raise UserError.of_many(errors)
     return values

@@ -76,10 +76,7 @@ def parse_lyrics(text: str) -> ParsedLyrics:
             continue
         times = [now]
         if match := _STAMPS.match(line):
-            times = [
-                int(m[1]) * 60 + int(m[2]) + float(f"0.{m[3] or 0}")
-                for m in _STAMP.finditer(match[1])
-            ]
+            times = [int(m[1]) * 60 + int(m[2]) + float(f"0.{m[3] or 0}") for m in _STAMP.finditer(match[1])]
             line = match[2]
         line = clean(_WORD_STAMP.sub("", line)) if "<" in line else line.strip()
         if not line or _LABEL.fullmatch(line):
@@ -169,9 +166,7 @@ class Coverage:
         ]
         if self.instrumental:
             parts.append(f"{len(self.instrumental)} instrumental")
-        return ", ".join(parts) + (
-            f"; {len(self.unused)} files unused" if self.unused else ""
-        )
+        return ", ".join(parts) + (f"; {len(self.unused)} files unused" if self.unused else "")
 
     def to_dict(self) -> dict:
         """Counts and the rows to look at, JSON-able."""
@@ -195,9 +190,7 @@ class Coverage:
 @dataclass(slots=True)
 class _File:
     path: Path
-    names: list[
-        tuple[str, str]
-    ]  # (title, artist) the file may be of; artist "" where it names none
+    names: list[tuple[str, str]]  # (title, artist) the file may be of; artist "" where it names none
     parsed: ParsedLyrics | None = None
 
 
@@ -220,9 +213,7 @@ def join_lyrics(songs: Sequence[Song], folder: Path) -> tuple[list[Song], Covera
     wanted = [song for song in songs if not song.lyrics]
 
     for by_content in (False, True):
-        taken = {
-            id(file) for file, match in chosen.values() if match.confidence >= SURE_AT
-        }
+        taken = {id(file) for file, match in chosen.values() if match.confidence >= SURE_AT}
         left = [file for file in files if id(file) not in taken]
         wanted = [song for song in wanted if song.id not in chosen]
         if not wanted or not left:
@@ -320,12 +311,8 @@ def _choose(
             exact.setdefault((comparable(title), comparable(artist)), file)
             loose.setdefault((core(title), core(artist)), file)
             if fuzzy:
-                by_artist.setdefault(core(artist), []).append(
-                    (core(title), core(artist), file)
-                )
-                by_title.setdefault(core(title), []).append(
-                    (core(title), core(artist), file)
-                )
+                by_artist.setdefault(core(artist), []).append((core(title), core(artist), file))
+                by_title.setdefault(core(title), []).append((core(title), core(artist), file))
     for song in songs:
         title, artist = core(song.title), core(song.artist)
         if file := exact.get((comparable(song.title), comparable(song.artist))):
@@ -338,17 +325,15 @@ def _choose(
             chosen[song.id] = file, Match(song.id, file.path.name, 0.95, how)
         elif fuzzy:
             best: tuple[float, _File, str] | None = None
-            for file_title, file_artist, file in by_artist.get(artist, [])[:500]:
+            for file_title, _, file in by_artist.get(artist, [])[:500]:
                 alike = SequenceMatcher(None, title, file_title, autojunk=False).ratio()
                 if alike >= 0.75 and (best is None or 0.89 * alike > best[0]):
                     best = 0.89 * alike, file, f"same artist, title alike ({alike:.0%})"
-            for file_title, file_artist, file in by_title.get(title, [])[:500]:
+            for _, file_artist, file in by_title.get(title, [])[:500]:
                 if not file_artist:
                     score, how = 0.5, "same title, the file names no artist"
                 else:
-                    alike = SequenceMatcher(
-                        None, artist, file_artist, autojunk=False
-                    ).ratio()
+                    alike = SequenceMatcher(None, artist, file_artist, autojunk=False).ratio()
                     score, how = 0.89 * alike, f"same title, artist alike ({alike:.0%})"
                     if alike < 0.75:
                         continue
@@ -378,10 +363,7 @@ def _without_name(text: str, song: Song) -> str:
     title, artist = comparable(song.title), comparable(song.artist)
     named = line in (f"{title} by {artist}", f"{artist} {title}", f"{title} {artist}")
     if not named and (pairs := [p for p in _split_name(first) if p[1]]):
-        named = any(
-            core(spoken_title(t)) == core(song.title) and core(a) == core(song.artist)
-            for t, a in pairs
-        )
+        named = any(core(spoken_title(t)) == core(song.title) and core(a) == core(song.artist) for t, a in pairs)
     if named or (line == title and rest.startswith("\n")):
         return rest.lstrip("\n") or text
     return text

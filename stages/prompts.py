@@ -21,9 +21,7 @@ from stages.templates import Templates
 
 OPENING_WORDS = 5
 BRIEF_TEMPLATE = "_brief.j2"
-DEFAULT_BRIEF = (
-    "Brief:\n{% for label, value in brief %}\n@{{ label }}: {{ value }}\n{% endfor %}\n"
-)
+DEFAULT_BRIEF = "Brief:\n{% for label, value in brief %}\n@{{ label }}: {{ value }}\n{% endfor %}\n"
 
 Messages = list[dict[str, str]]
 
@@ -58,9 +56,7 @@ class Prompts:
             }
         }
 
-    def writer(
-        self, link: Link, feedback: Feedback | None = None, avoid: Sequence[str] = ()
-    ) -> Messages:
+    def writer(self, link: Link, feedback: Feedback | None = None, avoid: Sequence[str] = ()) -> Messages:
         """The messages that ask for a script.
 
         Args:
@@ -124,9 +120,7 @@ class Prompts:
             "kind": link.kind,
             "words": {"min": least, "max": most},
             "song": facts if song else None,
-            "lyrics": quote(excerpt(song.lyrics, kind.lyrics_max_chars))
-            if song and song.lyrics
-            else "",
+            "lyrics": quote(excerpt(song.lyrics, kind.lyrics_max_chars)) if song and song.lyrics else "",
             "next_song": facts.get("next"),
             "time": facts.get("time"),
             "forecast": facts if link.forecast else None,
@@ -157,15 +151,11 @@ class Prompts:
                     "persona": _neutral(link.dj.persona),
                 },
                 "kind": link.kind,
-                "examples": bullets(
-                    plain(line) for line in link.dj.examples.get(link.kind, ())
-                ),
+                "examples": bullets(plain(line) for line in link.dj.examples.get(link.kind, ())),
             }
             if role == "auditor":
                 values["criteria"] = _criteria(kind)
-            self._systems[key] = _guard(
-                self._templates.render(f"{link.kind}/{role}_system.j2", values)
-            )
+            self._systems[key] = _guard(self._templates.render(f"{link.kind}/{role}_system.j2", values))
         return self._systems[key]
 
 
@@ -237,11 +227,7 @@ def excerpt(lyrics: str, most: int) -> str:
             verses[verse] = verses.get(verse, 0) + 1
     order = list(verses)
     chorus = max(order, key=verses.__getitem__, default="")
-    ranked = (
-        order
-        if len(order) < 2 or verses[chorus] < 2
-        else [order[0], chorus, *order[1:]]
-    )
+    ranked = order if len(order) < 2 or verses[chorus] < 2 else [order[0], chorus, *order[1:]]
     chosen: set[str] = set()
     left = most + 2
     for verse in ranked:
@@ -271,8 +257,7 @@ def _facts(link: Link) -> dict[str, Any]:
             "album": plain(song.album) if song.album else None,
             "year": song.year,
             "themes": plain(", ".join(song.themes)) if song.themes else "",
-            "next": following
-            and {"title": plain(following.title), "artist": plain(following.artist)},
+            "next": following and {"title": plain(following.title), "artist": plain(following.artist)},
         }
     if time := link.time:
         return {"time": time.spoken}
@@ -286,10 +271,7 @@ def _facts(link: Link) -> dict[str, Any]:
     return {}
 
 
-_LABELS = tuple(
-    (name.capitalize(), name)
-    for name in ("title", "artist", "year", "themes", "next", "time", "period")
-)
+_LABELS = tuple((name.capitalize(), name) for name in ("title", "artist", "year", "themes", "next", "time", "period"))
 _LABELS += tuple((name.capitalize(), name) for name in ("conditions", "high", "low"))
 
 
@@ -307,7 +289,4 @@ def _brief(link: Link, facts: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _criteria(kind: Kind) -> list[dict[str, Any]]:
-    return [
-        {"name": c.name, "ask": plain(c.ask), "weight": c.weight}
-        for c in kind.rubric.criteria
-    ]
+    return [{"name": c.name, "ask": plain(c.ask), "weight": c.weight} for c in kind.rubric.criteria]

@@ -70,13 +70,12 @@ class Station:
         songs = check(lambda: load_catalog(path), None)
         coverage = Coverage()
         if songs is not None:
-            songs, coverage = check(
-                lambda: join_lyrics(songs, path / "lyrics"), (songs, coverage)
-            )
+            songs, coverage = check(lambda: join_lyrics(songs, path / "lyrics"), (songs, coverage))
         kinds = {}
         for folder in check(lambda: _folders(path / "kinds", "kind"), []):
             if kind := check(lambda folder=folder: load_kind(folder), None):
                 kinds[kind.name] = kind
+                check(lambda kind=kind: kind.rubric, None)
         shared = check(lambda: _shared(path / "kinds"), {})
         djs, examples = {}, {}
         for folder in check(lambda: _folders(path / "djs", "DJ"), []):
@@ -127,14 +126,8 @@ class Station:
         Raises:
             UserError: at once, for a name the station does not have or a limit that is no positive number.
         """
-        djs = [
-            self.djs[i]
-            for i in _picked(_get(select, "djs"), self.djs, "select.djs", "DJ")
-        ]
-        kinds = [
-            self.kinds[i]
-            for i in _picked(_get(select, "kinds"), self.kinds, "select.kinds", "kind")
-        ]
+        djs = [self.djs[i] for i in _picked(_get(select, "djs"), self.djs, "select.djs", "DJ")]
+        kinds = [self.kinds[i] for i in _picked(_get(select, "kinds"), self.kinds, "select.kinds", "kind")]
         songs = self._picked_songs(_get(select, "songs"))
         groups = []
         for dj in djs:
@@ -152,20 +145,14 @@ class Station:
                 )
         if limit is not None:
             groups = _spread(groups, limit, seed)
-        return (
-            self.link(dj, kind, i) for dj, kind, subjects in groups for i in subjects
-        )
+        return (self.link(dj, kind, i) for dj, kind, subjects in groups for i in subjects)
 
     def link(self, dj: DJ, kind: Kind, index: int) -> Link:
         """The link of `dj` and `kind` about the subject at `index`."""
         subject = self.subjects(kind)[index]
         if kind.subject != "song":
             return Link(dj, kind.name, subject, kind.words)
-        following = (
-            self.songs[index + 1]
-            if kind.may_tease_next and index + 1 < len(self.songs)
-            else None
-        )
+        following = self.songs[index + 1] if kind.may_tease_next and index + 1 < len(self.songs) else None
         return Link(dj, kind.name, subject, kind.words_for(subject), following)
 
     def _picked_songs(self, names: Any) -> list[int] | None:
@@ -184,12 +171,8 @@ class Station:
             if found := by_title.get(name.casefold()):
                 picked.update(found)
             else:
-                near = nearest(
-                    name, [*self._by_song_id, *(song.title for song in self.songs)]
-                )
-                errors.append(
-                    UserError(f"no song '{name}'", where="select.songs", fix=near)
-                )
+                near = nearest(name, [*self._by_song_id, *(song.title for song in self.songs)])
+                errors.append(UserError(f"no song '{name}'", where="select.songs", fix=near))
         if errors:
             raise UserError.of_many(errors)
         return sorted(picked)
@@ -216,9 +199,7 @@ class _Check:
 def _settings(path: Path) -> dict[str, Any]:
     given = read_yaml(path)
     errors = [
-        UserError(f"unknown key '{key}'", where=path, fix=nearest(str(key), _KEYS))
-        for key in given
-        if key not in _KEYS
+        UserError(f"unknown key '{key}'", where=path, fix=nearest(str(key), _KEYS)) for key in given if key not in _KEYS
     ]
     values: dict[str, Any] = {}
     for key, default in (
@@ -239,9 +220,7 @@ def _settings(path: Path) -> dict[str, Any]:
             )
             continue
         if len(value) > 200:
-            errors.append(
-                UserError(f"'{key}' is longer than 200 characters", where=path)
-            )
+            errors.append(UserError(f"'{key}' is longer than 200 characters", where=path))
         values[key] = clean(value)
     clock = given.get("clock", 12)
     if clock not in (12, 24) or isinstance(clock, bool):
@@ -259,14 +238,8 @@ def _settings(path: Path) -> dict[str, Any]:
 def _times(given: Any, clock: int, path: Path) -> tuple[ClockTime, ...]:
     if isinstance(given, dict):
         step = given.get("every_minutes")
-        if (
-            set(given) != {"every_minutes"}
-            or type(step) is not int
-            or not 1 <= step <= 1440
-        ):
-            raise UserError(
-                "'times' must be a list of HH:MM or {every_minutes: 30}", where=path
-            )
+        if set(given) != {"every_minutes"} or type(step) is not int or not 1 <= step <= 1440:
+            raise UserError("'times' must be a list of HH:MM or {every_minutes: 30}", where=path)
         minutes = range(0, 1440, step)
     elif isinstance(given, list):
         errors, minutes = [], []
@@ -286,9 +259,7 @@ def _times(given: Any, clock: int, path: Path) -> tuple[ClockTime, ...]:
         if errors:
             raise UserError.of_many(errors)
     else:
-        raise UserError(
-            "'times' must be a list of HH:MM or {every_minutes: 30}", where=path
-        )
+        raise UserError("'times' must be a list of HH:MM or {every_minutes: 30}", where=path)
     return tuple(
         ClockTime(
             f"{m // 60:02}-{m % 60:02}",
@@ -309,24 +280,16 @@ def _folders(path: Path, what: str) -> list[Path]:
             fix=f"a folder for each {what} belongs there",
         )
     if len(folders) > _FOLDERS_MOST:
-        raise UserError(
-            f"{len(folders):,} folders, at most {_FOLDERS_MOST:,} are read", where=path
-        )
+        raise UserError(f"{len(folders):,} folders, at most {_FOLDERS_MOST:,} are read", where=path)
     return folders
 
 
 def _shared(path: Path) -> dict[str, str]:
-    return {
-        p.name: read_text(p, TEMPLATE_LIMIT)
-        for p in list_folder(path)
-        if p.suffix == ".j2" and not p.is_dir()
-    }
+    return {p.name: read_text(p, TEMPLATE_LIMIT) for p in list_folder(path) if p.suffix == ".j2" and not p.is_dir()}
 
 
 def _get(select: Any, name: str) -> Any:
-    return (
-        select.get(name) if isinstance(select, Mapping) else getattr(select, name, None)
-    )
+    return select.get(name) if isinstance(select, Mapping) else getattr(select, name, None)
 
 
 def _list(names: Any, where: str) -> list[str]:
@@ -336,9 +299,7 @@ def _list(names: Any, where: str) -> list[str]:
         raise UserError(f"must be a list of names, is {names!r}", where=where)
     out = [str(name) for name in names]
     if not out:
-        raise UserError(
-            "names nothing", where=where, fix="leave it out to take everything"
-        )
+        raise UserError("names nothing", where=where, fix="leave it out to take everything")
     return out
 
 
@@ -347,16 +308,11 @@ def _picked(names: Any, known: Mapping[str, Any], where: str, what: str) -> list
         return list(known)
     names = _list(names, where)
     if wrong := [name for name in names if name not in known]:
-        raise UserError.of_many(
-            UserError(f"no {what} '{n}'", where=where, fix=nearest(n, known))
-            for n in wrong
-        )
+        raise UserError.of_many(UserError(f"no {what} '{n}'", where=where, fix=nearest(n, known)) for n in wrong)
     return [name for name in known if name in set(names)]
 
 
-def _spread(
-    groups: list[tuple[DJ, Kind, Any]], limit: int, seed: int | None
-) -> list[tuple[DJ, Kind, list[int]]]:
+def _spread(groups: list[tuple[DJ, Kind, Any]], limit: int, seed: int | None) -> list[tuple[DJ, Kind, list[int]]]:
     """At most `limit` of the groups' subjects: the next one always from the group, kind and DJ used least so far."""
     taken = [0] * len(groups)
     by_kind: dict[str, int] = {}

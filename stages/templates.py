@@ -93,11 +93,7 @@ class Templates:
         self._env = _environment(sources)
         self._includes: dict[str, list[tuple[str, int]]] = {}
         errors = [error for name in sources if (error := self._check(name))]
-        errors += [
-            error
-            for name in sources
-            if not errors and (error := self._check_includes(name))
-        ]
+        errors += [error for name in sources if not errors and (error := self._check_includes(name))]
         if errors:
             raise UserError.of_many(errors)
         self._compiled: dict[str, Template] = {}
@@ -105,9 +101,7 @@ class Templates:
             try:
                 self._compiled[name] = self._env.get_template(name)
             except (TemplateError, RecursionError, SyntaxError) as error:
-                errors.append(
-                    UserError(f"not a valid template: {error}", where=self._place(name))
-                )
+                errors.append(UserError(f"not a valid template: {error}", where=self._place(name)))
         if errors:
             raise UserError.of_many(errors)
 
@@ -122,11 +116,7 @@ class Templates:
         """
         template = self._compiled[name]
         try:
-            pieces = list(
-                islice(
-                    template.root_render_func(template.new_context(values)), PIECES_MOST
-                )
-            )
+            pieces = list(islice(template.root_render_func(template.new_context(values)), PIECES_MOST))
         except (
             TemplateError,
             ArithmeticError,
@@ -175,24 +165,16 @@ class Templates:
                         nearest(node.name, known),
                     )
         for node in tree.find_all(nodes.For):
-            if node.recursive or any(
-                inner is not node for inner in node.find_all((nodes.For, nodes.Include))
-            ):
+            if node.recursive or any(inner is not node for inner in node.find_all((nodes.For, nodes.Include))):
                 return UserError(
                     "a loop may not hold a loop or an include",
                     where=self._place(name, node.lineno),
                 )
         self._includes[name] = []
         for node in tree.find_all(nodes.Include):
-            target = (
-                node.template.value if isinstance(node.template, nodes.Const) else None
-            )
+            target = node.template.value if isinstance(node.template, nodes.Const) else None
             if target not in self._sources:
-                hint = (
-                    nearest(str(target), self._sources)
-                    if target
-                    else "name the file in quotes"
-                )
+                hint = nearest(str(target), self._sources) if target else "name the file in quotes"
                 return UserError(
                     "includes a template that is not there",
                     self._place(name, node.lineno),
@@ -226,9 +208,7 @@ class Templates:
                     self._compiled[inner].get_corresponding_lineno(frame.tb_lineno),
                 )
             frame = frame.tb_next
-        return UserError(
-            f"the template cannot be filled: {error}", where=self._place(name, line)
-        )
+        return UserError(f"the template cannot be filled: {error}", where=self._place(name, line))
 
 
 def _environment(sources: dict[str, str]) -> SandboxedEnvironment:
@@ -241,6 +221,7 @@ def _environment(sources: dict[str, str]) -> SandboxedEnvironment:
         autoescape=False,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,  # so that an included file ends its last line
         auto_reload=False,
         cache_size=-1,
     )

@@ -15,9 +15,11 @@ from functools import lru_cache
 _YEAR = r"(?:19|20)\d\d"
 _VERSION = rf"""
     (?:{_YEAR}\s+)?(?:digital(?:ly)?\s+)?re-?master(?:ed)?(?:\s+(?:version|edition|{_YEAR}))*(?:\s*/.*)?
-  | (?:{_YEAR}\s+)?(?:original\s+|stereo\s+|mono\s+)?(?:mono|stereo|single|album|lp|original|radio|short|extended|full\s+length|explicit|clean)
+  | (?:{_YEAR}\s+)?(?:original\s+|stereo\s+|mono\s+)?(?:
+        mono|stereo|single|album|lp|original|radio|short|extended|full\s+length|explicit|clean)
       \s+(?:version|edit|mix)(?:\s+{_YEAR})?
-  | radio\s+edit | bonus\s+track | mono | stereo | explicit | (?:super\s+)?deluxe(?:\s+(?:edition|version))? | {_YEAR}\s+(?:mix|version|edit)
+  | radio\s+edit | bonus\s+track | mono | stereo | explicit | (?:super\s+)?deluxe(?:\s+(?:edition|version))?
+  | {_YEAR}\s+(?:mix|version|edit)
   | (?:recorded\s+)?live (?: \s+(?:version|session|acoustic|recording|edit|{_YEAR})
                            | \s+(?:at|from|on)\s+\S.*
                            | \s+in\s+(?!the\b|a\b|my\b|your\b|this\b)\S.*
@@ -30,9 +32,7 @@ _SUFFIX = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _FEAT = re.compile(r"\s+(?:feat|ft)\.?\s+(?=\S)(.*)$", re.IGNORECASE)
-_FEAT_BRACKET = re.compile(
-    r"\s*[(\[](?:feat\.?|ft\.?|featuring)\s+([^)\]]+)[)\]]\s*$", re.IGNORECASE
-)
+_FEAT_BRACKET = re.compile(r"\s*[(\[](?:feat\.?|ft\.?|featuring)\s+([^)\]]+)[)\]]\s*$", re.IGNORECASE)
 
 
 def spoken_title(title: str) -> str:
@@ -57,11 +57,7 @@ def spoken_title(title: str) -> str:
 def spoken_artist(artist: str) -> str:
     """`artist` with "feat." and "ft." written out: "Ada Quill feat. Tern" becomes "Ada Quill featuring Tern"."""
     if match := _FEAT_BRACKET.search(artist):
-        artist = (
-            f"{artist[: match.start()]} featuring {match[1].strip()}"
-            if match.start()
-            else artist
-        )
+        artist = f"{artist[: match.start()]} featuring {match[1].strip()}" if match.start() else artist
     return _FEAT.sub(r" featuring \1", artist)
 
 
@@ -92,11 +88,7 @@ def comparable(text: str) -> str:
     """
     folded = _APOSTROPHES.sub("", text.casefold().translate(_LETTERS))
     if not folded.isascii():
-        folded = "".join(
-            c
-            for c in unicodedata.normalize("NFKD", folded)
-            if not unicodedata.combining(c)
-        )
+        folded = "".join(c for c in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(c))
     return " ".join(_WORDS.findall(folded)) or text.strip().casefold()
 
 
