@@ -264,7 +264,7 @@ def _files(folder: Path) -> list[_File]:
 
 
 def _split_name(name: str) -> Iterator[tuple[str, str]]:
-    """Each (title, artist) that "<Title> by <Artist>" or "<Artist> - <Title>" may mean: both may contain the divider."""
+    """Each (title, artist) that "<Title> by <Artist>" or "<Artist> - <Title>" may mean; either may hold the divider."""
     for match in re.finditer(r"\s+by\s+(?=\S)", name, re.IGNORECASE):
         if match.start():
             yield name[: match.start()], name[match.end() :]
