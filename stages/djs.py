@@ -54,7 +54,7 @@ def load_dj(folder: Path, language: str = "en") -> tuple[DJ, dict[str, tuple[Exa
     examples: dict[str, tuple[Example, ...]] = {}
     if (path := folder / "examples.yaml").exists() or path.is_symlink():
         examples = attempt(lambda: _examples(path), {})
-    voice = next((folder / name for name in VOICES if (folder / name).exists()), None)
+    voice = next((clip for name in VOICES if (clip := folder / name).exists() or clip.is_symlink()), None)
     if voice and (not voice.is_file() or not voice.stat().st_size):
         errors.append(UserError("the voice clip is no file, or an empty one", where=voice))
     if errors:

@@ -20,6 +20,7 @@ from engine.errors import UserError
 
 YAML_LIMIT = 256 * 1024
 TEXT_LIMIT = 256 * 1024
+_DEEPEST = 200  # brackets within brackets in YAML
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u00a0\s]+")
 # Invisible, direction-changing and private-use characters: nobody can say them, and some could pass for a mark of ours.
 _INVISIBLE = re.compile(
@@ -160,6 +161,11 @@ def parse_yaml(text: str, where: str | Path) -> Any:
     Raises:
         UserError: naming the line that cannot be read.
     """
+    depth = 0
+    for bracket in re.findall(r"[\[{}\]]", text):
+        depth += 1 if bracket in "[{" else -1
+        if depth > _DEEPEST:  # before the parser, which takes quadratic time to find that out
+            raise UserError("not valid YAML: nested too deeply", where=where)
     try:
         return yaml.load(text, _Loader)
     except yaml.YAMLError as error:

@@ -39,7 +39,7 @@ def safe_id(raw: str) -> str:
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint for an unknown `name`: "did you mean 'x'?", or the known names where none comes close."""
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6) if len(known) < 20_000 else []
     if close:
         return f"did you mean '{close[0]}'?"
     shown = ", ".join(known[:12]) + (", …" if len(known) > 12 else "")

@@ -5,15 +5,12 @@ station.yaml  catalog.json  lyrics/  djs/<id>/  kinds/<kind>/  forecast.json
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from engine.errors import UserError
-from engine.records import derive_seed
 from stages.catalog import load_catalog
 from stages.djs import Example, load_dj
 from stages.files import clean, list_folder, read_text, read_yaml
@@ -22,6 +19,7 @@ from stages.ids import nearest
 from stages.kinds import TEMPLATE_LIMIT, Kind, load_kind
 from stages.link import DJ, ClockTime, Forecast, Link, Song
 from stages.lyrics import Coverage, join_lyrics
+from stages.select import selected
 
 _KEYS = ("name", "place", "language", "clock", "times", "temperature_unit")
 _FOLDERS_MOST = 1_000
@@ -72,12 +70,14 @@ class Station:
         if songs is not None:
             songs, coverage = check(lambda: join_lyrics(songs, path / "lyrics"), (songs, coverage))
         kinds = {}
-        for folder in check(lambda: _folders(path / "kinds", "kind"), []):
+        kind_folders = check(lambda: _folders(path / "kinds", "kind"), [])
+        for folder in kind_folders:
             if kind := check(lambda folder=folder: load_kind(folder), None):
                 kinds[kind.name] = kind
                 check(lambda kind=kind: kind.rubric, None)
         shared = check(lambda: _shared(path / "kinds"), {})
         djs, examples = {}, {}
+        known = {folder.name for folder in kind_folders}
         for folder in check(lambda: _folders(path / "djs", "DJ"), []):
             loaded = check(
                 lambda folder=folder: load_dj(folder, settings.get("language", "en")),
@@ -87,24 +87,14 @@ class Station:
                 dj, lines = loaded
                 djs[dj.id] = dj
                 for kind, entries in lines.items():
-                    if kind not in kinds and kinds:
-                        hint = nearest(kind, kinds)
-                        check.errors.append(
-                            UserError(
-                                f"examples for an unknown kind '{kind}'",
-                                folder / "examples.yaml",
-                                hint,
-                            )
-                        )
+                    if kind not in known:
+                        where, hint = folder / "examples.yaml", nearest(kind, known)
+                        check.errors.append(UserError(f"examples for an unknown kind '{kind}'", where, hint))
                     examples[dj.id, kind] = entries
         forecasts = check(lambda: load_forecasts(path / "forecast.json"), ())
         check.done()
         return cls(path=path, songs=tuple(songs), djs=djs, kinds=kinds, forecasts=tuple(forecasts), examples=examples,
                    shared=shared, coverage=coverage, **settings)  # fmt: skip
-
-    @cached_property
-    def _by_song_id(self) -> dict[str, int]:
-        return {song.id: i for i, song in enumerate(self.songs)}
 
     def subjects(self, kind: Kind) -> tuple[Any, ...]:
         """What links of `kind` speak of: songs, times, forecasts, or (None,) for the station itself."""
@@ -126,26 +116,7 @@ class Station:
         Raises:
             UserError: at once, for a name the station does not have or a limit that is no positive number.
         """
-        djs = [self.djs[i] for i in _picked(_get(select, "djs"), self.djs, "select.djs", "DJ")]
-        kinds = [self.kinds[i] for i in _picked(_get(select, "kinds"), self.kinds, "select.kinds", "kind")]
-        songs = self._picked_songs(_get(select, "songs"))
-        groups = []
-        for dj in djs:
-            for kind in kinds:
-                subjects = range(len(self.subjects(kind)))
-                if songs is not None:
-                    subjects = songs if kind.subject == "song" else ()
-                groups.append((dj, kind, subjects))
-        limit, seed = _get(select, "limit"), _get(select, "seed")
-        for name, value, least in (("limit", limit, 1), ("seed", seed, 0)):
-            if value is not None and (type(value) is not int or value < least):
-                raise UserError(
-                    f"must be a whole number from {least} up, is {value!r}",
-                    where=f"select.{name}",
-                )
-        if limit is not None:
-            groups = _spread(groups, limit, seed)
-        return (self.link(dj, kind, i) for dj, kind, subjects in groups for i in subjects)
+        return (self.link(dj, kind, i) for dj, kind, subjects in selected(self, select) for i in subjects)
 
     def link(self, dj: DJ, kind: Kind, index: int) -> Link:
         """The link of `dj` and `kind` about the subject at `index`."""
@@ -154,28 +125,6 @@ class Station:
             return Link(dj, kind.name, subject, kind.words)
         following = self.songs[index + 1] if kind.may_tease_next and index + 1 < len(self.songs) else None
         return Link(dj, kind.name, subject, kind.words_for(subject), following)
-
-    def _picked_songs(self, names: Any) -> list[int] | None:
-        if names is None:
-            return None
-        by_title: dict[str, list[int]] = {}
-        picked: set[int] = set()
-        errors = []
-        for name in _list(names, "select.songs"):
-            if name in self._by_song_id:
-                picked.add(self._by_song_id[name])
-                continue
-            if not by_title:
-                for i, song in enumerate(self.songs):
-                    by_title.setdefault(song.title.casefold(), []).append(i)
-            if found := by_title.get(name.casefold()):
-                picked.update(found)
-            else:
-                near = nearest(name, [*self._by_song_id, *(song.title for song in self.songs)])
-                errors.append(UserError(f"no song '{name}'", where="select.songs", fix=near))
-        if errors:
-            raise UserError.of_many(errors)
-        return sorted(picked)
 
 
 class _Check:
@@ -286,62 +235,3 @@ def _folders(path: Path, what: str) -> list[Path]:
 
 def _shared(path: Path) -> dict[str, str]:
     return {p.name: read_text(p, TEMPLATE_LIMIT) for p in list_folder(path) if p.suffix == ".j2" and not p.is_dir()}
-
-
-def _get(select: Any, name: str) -> Any:
-    return select.get(name) if isinstance(select, Mapping) else getattr(select, name, None)
-
-
-def _list(names: Any, where: str) -> list[str]:
-    if isinstance(names, (str, int)):
-        names = [names]
-    if not isinstance(names, Iterable) or isinstance(names, Mapping):
-        raise UserError(f"must be a list of names, is {names!r}", where=where)
-    out = [str(name) for name in names]
-    if not out:
-        raise UserError("names nothing", where=where, fix="leave it out to take everything")
-    return out
-
-
-def _picked(names: Any, known: Mapping[str, Any], where: str, what: str) -> list[str]:
-    if names is None:
-        return list(known)
-    names = _list(names, where)
-    if wrong := [name for name in names if name not in known]:
-        raise UserError.of_many(UserError(f"no {what} '{n}'", where=where, fix=nearest(n, known)) for n in wrong)
-    return [name for name in known if name in set(names)]
-
-
-def _spread(groups: list[tuple[DJ, Kind, Any]], limit: int, seed: int | None) -> list[tuple[DJ, Kind, list[int]]]:
-    """At most `limit` of the groups' subjects: the next one always from the group, kind and DJ used least so far."""
-    taken = [0] * len(groups)
-    by_kind: dict[str, int] = {}
-    by_dj: dict[str, int] = {}
-    open_ = {i for i, (_, _, subjects) in enumerate(groups) if len(subjects)}
-    for _ in range(min(limit, sum(len(subjects) for _, _, subjects in groups))):
-        i = min(
-            open_,
-            key=lambda i: (
-                taken[i],
-                by_kind.get(groups[i][1].name, 0),
-                by_dj.get(groups[i][0].id, 0),
-                i,
-            ),
-        )
-        dj, kind, subjects = groups[i]
-        taken[i] += 1
-        by_kind[kind.name] = by_kind.get(kind.name, 0) + 1
-        by_dj[dj.id] = by_dj.get(dj.id, 0) + 1
-        if taken[i] == len(subjects):
-            open_.discard(i)
-    out = []
-    for (dj, kind, subjects), count in zip(groups, taken, strict=True):
-        chosen = list(subjects[:count])
-        if seed is not None:
-            chosen = heapq.nsmallest(
-                count,
-                subjects,
-                key=lambda s: (derive_seed(seed, dj.id, kind.name, s), s),
-            )
-        out.append((dj, kind, sorted(chosen)))
-    return out
