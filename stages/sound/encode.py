@@ -15,7 +15,6 @@ from engine.errors import UserError
 from stages.sound.clip import Clip
 from stages.sound.resample import resample
 
-EXTENSIONS = {"wav": ".wav", "flac": ".flac", "mp3": ".mp3", "opus": ".opus"}
 LOSSY = frozenset({"mp3", "opus"})
 BITRATES_KBPS = {"mp3": 96, "opus": 64}
 
@@ -28,7 +27,7 @@ def encode(clip: Clip, format: str, bitrate_kbps: int | None = None, bit_depth: 
     """The bytes of a mono audio file.
 
     Args:
-        format: one of `EXTENSIONS`. Opus at a rate it does not have is resampled to the next it has.
+        format: one of `settings.FORMATS`. Opus at a rate it does not have is resampled to the next it has.
         bitrate_kbps: of MP3 (constant) and Opus, brought into what the codec has at this rate; None for
             `BITRATES_KBPS`.
         bit_depth: of WAV and FLAC; samples beyond full scale are clipped.
@@ -72,8 +71,16 @@ def _encode(clip: Clip, format: str, bitrate_kbps: int | None, bit_depth: int) -
             f"libsndfile {soundfile.__libsndfile_version__} cannot write {format}", "audio.format", "choose flac"
         )
     blob = io.BytesIO()
-    soundfile.write(blob, clip.samples, clip.sample_rate, **options)
+    samples = clip.samples if format in LOSSY else _quantised(clip.samples, bit_depth)
+    soundfile.write(blob, samples, clip.sample_rate, **options)
     return blob.getvalue()
+
+
+def _quantised(samples: np.ndarray, bits: int) -> np.ndarray:
+    """int32 `[n]` with the nearest `bits`-bit value on top; libsndfile itself rounds down, half a step of offset."""
+    full = 2 ** (bits - 1)
+    steps = np.clip(np.rint(samples.astype(np.float64) * full), -full, full - 1)
+    return steps.astype(np.int32) << (32 - bits)
 
 
 def decode(blob: bytes) -> Clip:

@@ -9,7 +9,9 @@ import numpy as np
 
 from stages.sound.clip import Clip, amplitude, decibels
 from stages.sound.peaks import limit, peaks, press
+from stages.sound.resample import resample
 
+LEAST_HZ = 22050  # below, the weighting filters are bent too far from their definition at 48 kHz (0.1 LU)
 STEP_S = 0.1  # gating blocks of 400 ms start every 100 ms
 BLOCK_S = 0.4
 MARGIN_DB = 0.05  # under the ceiling: meters differ in their oversampling filter
@@ -19,20 +21,19 @@ CLOSE_LU = 0.1
 def loudness(clip: Clip) -> float:
     """Integrated loudness in LUFS, -inf for silence.
 
-    Measured over whole gating blocks only, as BS.1770 has it. A clip too short for one block (400 ms) is measured
-    over the silence-padded block that holds it, then corrected by the share it fills: its mean power while it sounds.
+    Measured over whole gating blocks only, as BS.1770 has it. A clip too short for one block (400 ms) is measured as
+    one block of its own mean power: padded with silence and raised by the share it does not fill.
     """
+    if clip.sample_rate < LEAST_HZ:
+        clip = resample(clip, 48000)
     samples, rate = clip.samples.astype(np.float64), clip.sample_rate
     step = math.ceil(STEP_S * rate)
-    share = 1.0
-    if len(samples) < 4 * step:
-        share = max(len(samples), 1) / (4 * step)
-        samples = np.pad(samples, (0, 4 * step - len(samples)))
+    block = 4 * step
+    if len(samples) < block:
+        samples = np.pad(samples, (0, block - len(samples))) * math.sqrt(block / max(len(samples), 1))
     # pyloudnorm rounds to the nearest number of blocks: give it a whole number.
     samples = samples[: len(samples) // step * step]
-    if not samples.any():
-        return -math.inf
-    return float(_meter(rate).integrated_loudness(samples)) - 10 * math.log10(share)
+    return float(_meter(rate).integrated_loudness(samples)) if samples.any() else -math.inf
 
 
 def normalise(
@@ -57,15 +58,18 @@ def normalise(
     highest = float(found.max())
     ceiling = ceiling_dbtp - MARGIN_DB
     most = ceiling + max_limiting_db - decibels(highest)
-    gain = min(target_lufs - measured, most)
-    for _ in range(6):
+    gain, slope, before = min(target_lufs - measured, most), 1.0, None
+    for _ in range(8):
         factor = np.float32(amplitude(gain))
         if decibels(highest * factor) <= ceiling:
             break
-        short = target_lufs - loudness(press(clip, amplitude(ceiling) / factor, found)) - gain
+        short = target_lufs - gain - loudness(press(clip, amplitude(ceiling) / factor, found))
         if abs(short) <= CLOSE_LU or (gain >= most and short > 0):
             break
-        gain = min(gain + short, most)
+        if before and gain != before[0]:  # under the limiter a dB of gain gives less than a dB of loudness
+            slope = min(max((before[1] - short) / (gain - before[0]), 0.2), 1.0)
+        before = gain, short
+        gain = min(gain + short / slope, most)
     return limit(clip.with_samples(clip.samples * factor), ceiling, found * factor), gain
 
 

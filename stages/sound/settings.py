@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from engine.errors import UserError
 
-FORMATS = ("wav", "flac", "mp3", "opus")
+EXTENSIONS = {"wav": ".wav", "flac": ".flac", "mp3": ".mp3", "opus": ".opus"}
+FORMATS = tuple(EXTENSIONS)
 RATES = (8000, 16000, 22050, 24000, 32000, 44100, 48000)
 
 
