@@ -36,6 +36,19 @@ def spoken_clock(hour: int, minute: int, clock: int) -> str:
     return f"{hour % 12 or 12}:{minute:02} {'AM' if hour < 12 else 'PM'}"
 
 
+def parse_spoken_clock(text: str) -> int:
+    """Minutes since midnight of what `spoken_clock` gives: `7:30 AM` or `07:30`.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    clock, _, half = text.strip().partition(" ")
+    minutes = parse_clock(clock)
+    if half.upper() not in ("", "AM", "PM") or (half and not 60 <= minutes < 780):
+        raise ValueError(f"must be a time such as 7:30 AM or 07:30, is {text!r}")
+    return minutes if not half else minutes % 720 + 720 * (half.upper() == "PM")
+
+
 def load_forecasts(path: Path) -> tuple[Forecast, ...]:
     """The entries of a forecast file; none where there is no file.
 

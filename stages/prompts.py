@@ -148,7 +148,7 @@ class Prompts:
                 "dj": {
                     "id": link.dj.id,
                     "name": plain(link.dj.name),
-                    "persona": _neutral(link.dj.persona),
+                    "persona": "\n".join(plain(line) for line in link.dj.persona.splitlines()),
                 },
                 "kind": link.kind,
                 "examples": bullets(plain(line) for line in link.dj.examples.get(link.kind, ())),
