@@ -18,9 +18,21 @@ from engine.overrides import open_keys
 @hydra.main(version_base="1.3", config_path="pkg://conf", config_name="config")
 def job(config: DictConfig) -> float | None:
     """One Hydra job; returns what `objective` names, for a sweeper to optimise."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
     from engine.app import run_one
 
-    return run_one(config)
+    try:
+        return run_one(config)
+    except VoicetrackError as e:
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise  # for the launcher and the sweeper to see
+        _errors.append(e)  # past Hydra, which would print a line of its own
+        return None
+
+
+_errors: list[VoicetrackError] = []
 
 
 def main() -> None:
@@ -30,6 +42,8 @@ def main() -> None:
     sys.argv[1:] = open_keys(sys.argv[1:])
     try:
         job()
+        if _errors:
+            raise _errors[0]
     except SystemExit:
         raise
     except KeyboardInterrupt:

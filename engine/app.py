@@ -56,7 +56,8 @@ def run_one(config: DictConfig) -> float | None:
     _run([job], list(hydra.overrides.task), config.quiet)
     if errors := job.figures.get("errors"):
         raise EngineError(
-            f"finished, but {errors} rows ended as errors: see report/summary.json; retry_errors=true takes them up again"
+            f"finished, but {errors} links ended as errors: report/summary.json has their causes, retry_errors=true "
+            "takes them up again"
         )
     return job.objective()
 
@@ -72,7 +73,14 @@ def make_job(config: DictConfig, path: str, label: str = "") -> Job:
         if not OmegaConf.is_missing(llm, "model"):
             check_engine_args(llm.engine, name)
             check_sampling(llm.sampling, name)
+            _check_model(llm.model, name)
     return Job(config, path, label)
+
+
+def _check_model(model: str, name: str) -> None:
+    """A path that is not there is found now; a hub id cannot be checked without the hub."""
+    if model.startswith(("/", "./", "../", "~")) and not Path(model).expanduser().is_dir():
+        raise UserError("no such model folder", f"{name}.model={model}", "name a folder or a hub id")
 
 
 def _run(jobs: Sequence[Job], overrides: list[str], quiet: bool) -> None:

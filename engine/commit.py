@@ -86,22 +86,28 @@ class Committer:
                     self._queue.task_done()
 
     def _commit(self, group: list[tuple[Appendable, dict[str, Any], Callable[[], None]]]) -> None:
+        written: list[Callable[[], None]] = []
         files: dict[int, Any] = {}
-        where: Path | None = None
-        try:
-            for shards, record, _ in group:
-                where = shards.folder
+        failed: Exception | None = None
+        for shards, record, kept in group:
+            try:
                 file = shards.write(record)
-                files[id(file)] = file
+            except OSError as e:  # a full disk: what came before it in the group is kept all the same
+                failed = disk_error(e, shards.folder)
+                break
+            files[id(file)] = file
+            written.append(kept)
+        try:
             for file in files.values():
                 if not file.closed:  # rotated within this group: synced when it was closed
                     os.fsync(file.fileno())
         except OSError as e:
-            raise disk_error(e, where or Path()) from e
-        if group:
-            self.groups += 1
-        for _, _, kept in group:
+            raise disk_error(e, Path(file.name)) from e
+        self.groups += bool(written)
+        for kept in written:
             kept()
+        if failed is not None:
+            raise failed
 
 
 def fsync_dir(folder: Path) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import Any, Dict, List, Optional  # noqa: UP035  OmegaConf reads these
+from typing import Any, Dict, List, Optional
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
@@ -61,17 +61,17 @@ class SelectConfig:
     djs: Optional[List[str]] = None
     kinds: Optional[List[str]] = None
     songs: Optional[List[str]] = None
-    limit: Optional[int] = None  # at most so many, drawn reproducibly with `seed`
-    seed: int = 0
+    limit: Optional[int] = None  # at most so many, spread over DJs and kinds
+    seed: Optional[int] = None  # draw them at random, always the same for the same seed
 
 
 @dataclass
 class PickWeights:
     """What makes one passing candidate better than another; see stages.verdict.choose."""
 
-    score: float = 1.0
-    novelty: float = 0.3
-    length: float = 0.2
+    audit: float = 0.7
+    novelty: float = 0.2
+    length: float = 0.1
 
 
 @dataclass

@@ -1,7 +1,8 @@
 """How much memory an engine took, and whether it is back.
 
 Device memory where there is a CUDA device, read through NVML so that this process needs no CUDA context of its own;
-otherwise the resident memory of this process and all its descendants.
+otherwise the anonymous and shared resident memory of this process and all its descendants (pages of libraries are the
+kernel's to keep or drop, and say nothing of an engine).
 """
 
 from __future__ import annotations
@@ -11,8 +12,6 @@ import gc
 import os
 import time
 
-_PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
-
 
 def has_cuda() -> bool:
     """Whether a CUDA device is visible, asked without making a CUDA context in this process."""
@@ -20,7 +19,7 @@ def has_cuda() -> bool:
 
 
 def used_mib() -> float:
-    """Memory in use now, in MiB: all of the visible devices', or the process tree's resident set."""
+    """Memory in use now, in MiB: all of the visible devices', or what the process tree holds."""
     device = _nvml_used()
     return device if device is not None else _tree_rss()
 
@@ -69,8 +68,8 @@ def _tree_rss() -> float:
     while todo:
         pid = todo.pop()
         try:
-            with open(f"/proc/{pid}/statm") as file:
-                total += int(file.read().split()[1]) * _PAGE_MIB
+            with open(f"/proc/{pid}/status") as file:
+                total += sum(int(line.split()[1]) for line in file if line.startswith(("RssAnon:", "RssShmem:"))) / 1024
             for task in os.listdir(f"/proc/{pid}/task"):
                 with open(f"/proc/{pid}/task/{task}/children") as file:
                     todo += [int(child) for child in file.read().split()]

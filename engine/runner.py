@@ -49,7 +49,8 @@ def run(jobs: list[Job], display: Display, stop: StopFlag) -> None:
         while turn := board.next_turn(display):
             stage, tasks = turn
             for group in _by_backend(tasks):
-                _Group(stage, group, committer, display, stop).run()
+                donors = board.same_backend(stage, group[0])
+                _Group(stage, group, donors, committer, display, stop).run()
                 committer.flush()
             board.ran(stage)
         for job in board.alive():
@@ -95,6 +96,11 @@ class _Board:
                 return name, tasks
         return None
 
+    def same_backend(self, name: str, task: Task) -> list[Task]:
+        """All jobs' tasks of stage `name` on the same backend, those with nothing to do included."""
+        group = task.spec.group()
+        return [t for t in self.tasks[name] if not t.job.error and t.spec and t.spec.group() == group]
+
     def ran(self, name: str) -> None:
         """`name` was run: stages that read its records are planned anew."""
         for other in self.order:
@@ -136,11 +142,21 @@ class _Counts:
 class _Group:
     """Tasks of one stage that share a backend, from its opening to its closing."""
 
-    def __init__(self, stage: str, tasks: list[Task], committer: Committer, display: Display, stop: StopFlag):
-        self.stage, self.tasks, self.committer, self.display, self.stop = stage, tasks, committer, display, stop
+    def __init__(
+        self,
+        stage: str,
+        tasks: list[Task],
+        donors: list[Task],
+        committer: Committer,
+        display: Display,
+        stop: StopFlag,
+    ):
+        self.stage, self.tasks, self.donors = stage, tasks, donors
+        self.committer, self.display, self.stop = committer, display, stop
         self.counts = {id(task): _Counts() for task in tasks}
         self.flight: dict[str, list[Pending]] = {}  # ticket -> all that wait for its output
         self.tickets: dict[tuple[str, str], str] = {}  # (key, fingerprint) -> ticket in flight
+        self.unkept: dict[tuple[str, str], dict[str, Any]] = {}  # answered, on the way to disk
         self.issued = 0
         self.suspects: deque[list[Pending]] = deque()  # were in flight when an engine died: run apart from the rest
         self.again: list[Pending] = []
@@ -209,9 +225,13 @@ class _Group:
             yield replace(pending.request, key=ticket)
 
     def _kept_elsewhere(self, pending: Pending) -> dict[str, Any] | None:
-        """The record another job of the group already keeps for the same question."""
+        """The record another job of the group already has for the same question."""
         key = pending.request.key
-        for task in self.tasks:
+        if len(self.donors) == 1:
+            return None
+        if (record := self.unkept.get((key, pending.fingerprint))) is not None:
+            return None if "error" in record else record
+        for task in self.donors:
             if task is not pending.task and task.shards.fingerprint(key) == pending.fingerprint:
                 if not task.shards.is_error(key):
                     return task.shards.get(key)
@@ -259,10 +279,15 @@ class _Group:
                 counts.usage[name] = counts.usage.get(name, 0) + amount
         notes = task.stage.note(record)
         usage = record["usage"] if fresh else {}
-        stage, display = self.stage, self.display
-        task.job.checkpoint.append(
-            self.committer, stage, record, lambda: display.kept(stage, usage, notes, "error" in record)
-        )
+        question = (pending.request.key, pending.fingerprint)
+        if fresh and len(self.donors) > 1:
+            self.unkept[question] = record
+
+        def kept() -> None:
+            self.unkept.pop(question, None)
+            self.display.kept(self.stage, usage, notes, "error" in record)
+
+        task.job.checkpoint.append(self.committer, self.stage, record, kept)
 
     def _bury(self, death: EngineDied) -> None:
         """Sort out who was in flight: once more together, then in halves, at last alone and given up."""

@@ -107,16 +107,10 @@ class LlmSession:
         self._env = {name: os.environ.get(name) for name in self.spec.env}
         os.environ.update({name: str(value) for name, value in self.spec.env.items()})
         began = time.monotonic()
-        try:
-            import vllm
-        except ImportError as e:
-            raise UserError(
-                f"vLLM cannot be imported ({e})", "environment", "install with --extra cpu or --extra cuda"
-            ) from e
-        _use_current_env()
+        llm_class = _load_code()
         self._baseline = memory.settle(memory.used_mib(), 0.0)
         try:
-            self.llm = vllm.LLM(model=self.spec.model, revision=self.spec.revision, **self.engine_args())
+            self.llm = llm_class(model=self.spec.model, revision=self.spec.revision, **self.engine_args())
         except Exception as e:
             self._destroy()
             raise _load_error(self.spec, e) from e
@@ -280,14 +274,21 @@ class LlmSession:
                 os.environ[name] = value
 
 
-def _use_current_env() -> None:
-    """vLLM freezes its environment variables when an engine starts; the next engine may need others."""
-    from vllm import envs
-
-    for name in ("disable_envs_cache", "clear_envs_cache"):
-        if (thaw := getattr(envs, name, None)) is not None:
-            thaw()
-            return
+def _load_code() -> Any:
+    """Import what an engine runs, so that code is not counted as the engine's memory; returns `vllm.LLM`."""
+    try:
+        from vllm import LLM, envs
+        from vllm.platforms import current_platform
+    except ImportError as e:
+        raise UserError(
+            f"vLLM cannot be imported ({e})", "environment", "install with --extra cpu or --extra cuda"
+        ) from e
+    if current_platform.is_cpu():
+        import vllm.v1.worker.cpu_worker  # noqa: F401
+    # vLLM freezes its environment variables when an engine starts; this engine may need others.
+    if (thaw := getattr(envs, "disable_envs_cache", None)) is not None:
+        thaw()
+    return LLM
 
 
 def _is_dead_engine(error: Exception) -> bool:
