@@ -128,19 +128,19 @@ def _json_lines(data: bytes, where: str | Path, errors: list[UserError]) -> Iter
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """What a column holds: `need` it, text or a number of `type`, within `least` and `most`."""
+    """What a column holds: `type`; whether rows `need` it; bounds of a number, or the most characters of a text."""
 
     type: type
     need: bool = False
     least: float = -math.inf
-    most: float = math.inf
+    most: float = TEXT_MOST
 
 
 _FIELDS = {
     "title": _Field(str, need=True),
     "artist": _Field(str, need=True),
     "album": _Field(str),
-    "file_path": _Field(str),
+    "file_path": _Field(str, most=4_096),
     "year": _Field(int, least=1000, most=2999),
     "duration_seconds": _Field(float, least=0, most=360_000),
     "intro_seconds": _Field(float, least=0, most=3_600),
@@ -166,22 +166,24 @@ def _song(row: Any, place: str, errors: list[UserError]) -> Song | None:
         if value is None:
             if field.need:
                 errors.append(UserError(f"'{name}' is missing", where=place))
-            continue
-        problem = None
-        if field.type is str:
-            if not isinstance(value, str):
-                problem = f"must be text, is {_type(value)}"
-            elif not (value := clean(value)) and field.need:
-                problem = "is empty"
-            elif len(value) > TEXT_MOST and name != "file_path":
-                problem = f"has {len(value):,} characters, at most {TEXT_MOST} make sense"
-        elif isinstance(value, bool) or not isinstance(value, int if field.type is int else (int, float)):
-            problem = f"must be a {'whole ' if field.type is int else ''}number, is {_type(value)}"
-        elif not field.least <= value <= field.most:
-            problem = f"must be between {field.least:g} and {field.most:g}, is {value:g}"
-        if problem:
-            errors.append(UserError(f"'{name}' {problem}", where=place))
-        values[name] = value or None if field.type is str else value
+        elif field.type is str and type(value) is str:
+            value = clean(value)
+            if field.need and not value:
+                errors.append(UserError(f"'{name}' is empty", where=place))
+            elif len(value) > field.most:
+                problem = f"'{name}' has {len(value):,} characters, at most {field.most:g} make sense"
+                errors.append(UserError(problem, where=place))
+            values[name] = value or None
+        elif type(value) is int or (field.type is float and type(value) is float):
+            if field.type is str:
+                errors.append(UserError(f"'{name}' must be text, is a number", where=place))
+            elif not field.least <= value <= field.most:
+                problem = f"'{name}' must be between {field.least:g} and {field.most:g}, is {value:g}"
+                errors.append(UserError(problem, where=place))
+            values[name] = value
+        else:
+            wanted = {str: "text", int: "a whole number", float: "a number"}[field.type]
+            errors.append(UserError(f"'{name}' must be {wanted}, is {_type(value)}", where=place))
     themes = row.get("themes")
     if themes is not None and not (isinstance(themes, list) and all(isinstance(t, str) for t in themes)):
         errors.append(UserError(f"'themes' must be a list of texts, is {_type(themes)}", where=place))

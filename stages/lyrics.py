@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
+from itertools import islice
 from pathlib import Path
 
 from engine.errors import UserError
@@ -23,6 +24,8 @@ from stages.titles import comparable, core, spoken_title
 JOIN_AT = 0.8  # least confidence at which a file's text is taken for a song's lyrics
 SURE_AT = 0.9  # below it a match is reported as doubtful
 SUFFIXES = (".txt", ".lrc")
+STAMPS_MOST = 50  # times one line may come back
+NAME_MOST = 300  # characters of a title or artist
 
 _HEADER = re.compile(
     r"(title|artist|album|provider|source|instrumental|language|year|url|id|isrc)\s*:\s*(.*)",
@@ -76,7 +79,10 @@ def parse_lyrics(text: str) -> ParsedLyrics:
             continue
         times = [now]
         if match := _STAMPS.match(line):
-            times = [int(m[1]) * 60 + int(m[2]) + float(f"0.{m[3] or 0}") for m in _STAMP.finditer(match[1])]
+            times = [
+                int(m[1]) * 60 + int(m[2]) + float(f"0.{m[3] or 0}")
+                for m in islice(_STAMP.finditer(match[1]), STAMPS_MOST)
+            ]
             line = match[2]
         line = clean(_WORD_STAMP.sub("", line)) if "<" in line else line.strip()
         if not line or _LABEL.fullmatch(line):
@@ -95,8 +101,8 @@ def parse_lyrics(text: str) -> ParsedLyrics:
         instrumental, out = True, []
     return ParsedLyrics(
         "\n".join(out) if out and not instrumental else None,
-        facts.get("title") or None,
-        facts.get("artist") or None,
+        facts.get("title", "")[:NAME_MOST] or None,
+        facts.get("artist", "")[:NAME_MOST] or None,
         instrumental,
     )
 

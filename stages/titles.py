@@ -31,6 +31,10 @@ _SUFFIX = re.compile(
     rf"\s*(?:\((?:{_VERSION})\)|\[(?:{_VERSION})\]|\s[-–—]\s+(?:{_VERSION}))\s*$",
     re.IGNORECASE | re.VERBOSE,
 )
+_MAYBE = re.compile(
+    r"[\])]$|\s[-–—]\s|\b(?:feat|ft)\.", re.IGNORECASE
+)  # cheap, and true of all that can lose something
+_FEAT_BARE = re.compile(r"\s+(?:feat|ft)\.\s+[^\s(][^(]*$", re.IGNORECASE)
 _FEAT = re.compile(r"\s+(?:feat|ft)\.?\s+(?=\S)(.*)$", re.IGNORECASE)
 _FEAT_BRACKET = re.compile(r"\s*[(\[](?:feat\.?|ft\.?|featuring)\s+([^)\]]+)[)\]]\s*$", re.IGNORECASE)
 
@@ -41,16 +45,11 @@ def spoken_title(title: str) -> str:
     >>> spoken_title("Lamplighter's Waltz - Remastered 2011"), spoken_title("Live Forever")
     ("Lamplighter's Waltz", 'Live Forever')
     """
-    if title.isalnum():
-        return title
-    while (match := _SUFFIX.search(title)) and match.start() > 0:
-        title = title[: match.start()]
-    if (
-        (match := re.search(r"\s+(?:feat|ft)\.\s+\S.*$", title, re.IGNORECASE))
-        and match.start() > 0
-        and "(" not in match[0]
-    ):
-        title = title[: match.start()]
+    if _MAYBE.search(title):
+        while (match := _SUFFIX.search(title)) and match.start() > 0:
+            title = title[: match.start()]
+        if (match := _FEAT_BARE.search(title)) and match.start() > 0:
+            title = title[: match.start()]
     return title.strip()
 
 
