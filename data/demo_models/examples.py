@@ -1,0 +1,84 @@
+"""Training examples: token ids with the weight of the loss at each, prompts weighing nothing."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+from tokenizers import Tokenizer
+
+from data.demo_models.briefs import DJS, KINDS, Briefs, model_prompt
+from data.demo_models.names import Names
+from data.demo_models.scripts import fitting_words, opening, write_script
+from data.demo_models.tokenizer import END, letter_pieces
+from data.demo_models.verdicts import Scripts
+
+LONGEST = 420
+FACT_WEIGHT, DECISION_WEIGHT = 2.0, 8.0
+
+Example = tuple[list[int], list[float]]
+
+
+@lru_cache(maxsize=4)
+def _sources(tokenizer: Tokenizer) -> tuple[Names, Briefs, Scripts]:
+    names = Names(letter_pieces(tokenizer))
+    return names, Briefs(names), Scripts(names)
+
+
+def writer_examples(tokenizer: Tokenizer, rng: random.Random, count: int, bare: bool = False) -> Iterator[Example]:
+    """`count` briefs with scripts; with `bare`, of names to be copied and nothing else."""
+    names, briefs, _ = _sources(tokenizer)
+    for _ in range(count):
+        if bare:
+            yield from _kept(tokenizer, *_bare(names, rng))
+            continue
+        kind = rng.choices((*KINDS, "user"), (30, 34, 15, 18, 3))[0]
+        brief = briefs.draw(rng, kind, rng.choices((*DJS, "guest"), (45, 45, 10))[0])
+        avoid = _avoid(briefs, brief, rng) if rng.random() < 0.4 else ()
+        text, spans = write_script(brief, rng, avoid)
+        if rng.random() < 0.93:
+            brief["Words"] = fitting_words(text, rng)
+        if avoid:
+            brief["Avoid"] = " | ".join(avoid)
+        yield from _kept(tokenizer, model_prompt(brief), text, spans)
+
+
+def _bare(names: Names, rng: random.Random) -> tuple[str, str, list[tuple[int, int]]]:
+    brief = {"Task": "user", "DJ": "guest", "Title": names.title(rng), "Artist": names.artist(rng)}
+    text = f'"{brief["Title"]}" by {brief["Artist"]}.'
+    return model_prompt(brief), text, [(0, len(text))]
+
+
+def _avoid(briefs: Briefs, brief: dict[str, str], rng: random.Random) -> tuple[str, ...]:
+    """Openings of other scripts on the same brief, as a prompt would list them."""
+    texts = (write_script(brief, rng)[0] for _ in range(rng.choice((1, 1, 1, 2, 3, 5, 6))))
+    longest = rng.randint(3, 9)
+    return tuple(dict.fromkeys(" ".join(t.split()[:longest]).replace("|", "") for t in texts if opening(t)))
+
+
+def auditor_examples(tokenizer: Tokenizer, rng: random.Random, count: int, bare: bool = False) -> Iterator[Example]:
+    """`count` scripts with verdicts; what decides (the first issue, the scores) weighs more than the JSON around it."""
+    _, _, scripts = _sources(tokenizer)
+    for _ in range(count):
+        brief, verdict, _ = scripts.draw(rng)
+        decisive = [(m.start(), m.end()) for m in re.finditer(r"(?<=:)\d+|(?<=\[).", verdict)]
+        yield from _kept(tokenizer, model_prompt(brief), verdict, decisive, DECISION_WEIGHT, rest=0.5)
+
+
+def _kept(
+    tokenizer: Tokenizer,
+    prompt: str,
+    text: str,
+    spans: list[tuple[int, int]],
+    weight: float = FACT_WEIGHT,
+    rest: float = 1.0,
+) -> Iterator[Example]:
+    """The example as a list of one, or of none where it is too long to be worth its time."""
+    before = tokenizer.encode(prompt).ids
+    encoded = tokenizer.encode(text)
+    heavy = [any(a < end and start < b for start, end in spans) for a, b in encoded.offsets]
+    ids = before + encoded.ids + [tokenizer.token_to_id(END)]
+    if len(ids) <= LONGEST:
+        yield ids, [0.0] * len(before) + [weight if h else rest for h in heavy] + [1.0]
