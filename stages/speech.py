@@ -224,7 +224,7 @@ _CLOCK = re.compile(
         |(?=[ ]?(?:[ap]\.m\b|[ap]m\b|a\.m\.|p\.m\.|[ap][ ]m\b|in[ ]the[ ](?:morning|afternoon|evening)|at[ ]night\b)))
     |\b(?P<named>noon|midday|midnight)\b
     |\b{_NOW}[ ](?:(?:gone|past|turned|about|around|exactly|precisely|nearly|almost|just|bang[ ]on|dead[ ]on|coming[ ]up[ ](?:to|on)|on|at|only|already)[ ])*
-        (?P<bare>\d{{1,2}}|{_HOURS})\b(?=\s*(?:[.,;!?—–-]|$|in[ ]the|on[ ](?!its)|here|now\b|and\b|already|this|at\b|across|by[ ]the|down|everywhere|all[ ]over|tonight|today))
+        (?P<bare>\d{{1,2}}|{_HOURS})\b(?![.:]\d|-\w)(?=\s*(?:[.,;!?—–-]|$|in[ ]the|on[ ](?!its)|here|now\b|and\b|already|this|at\b|across|by[ ]the|down|everywhere|all[ ]over|tonight|today))
     """,
     re.VERBOSE,
 )

@@ -32,7 +32,7 @@ def check(
         script: the text as it would be spoken.
         link: what it was written for.
         rules: rule name -> its options: a mapping, an object with an `options` mapping (a rubric's `RuleUse`), or
-            None. Every rule of the table with its defaults where it is omitted.
+            None, as where the rubric does not name the rule. Every rule of the table with its defaults if omitted.
         names: the other songs, artists and DJs of the station, for the rules that look for a wrong one.
 
     Returns:
@@ -43,15 +43,14 @@ def check(
     """
     names = names or _NO_NAMES
     read = script if isinstance(script, Script) else Script(script, link, names.protect)
-    hits = []
+    hits: list[Hit] = []
     for name, use in (rules if rules is not None else dict.fromkeys(RULES)).items():
         rule = RULES[name]
-        implicit = rules is None or getattr(use, "implicit", False)
-        if rule.find is None or not rule.applies(link, implicit):
+        if rule.find is None or not rule.applies(link, use is None or getattr(use, "implicit", False)):
             continue
-        given = getattr(use, "options", use) or {}
-        options = {**rule.options, **given} if given else rule.options
-        hits += [Hit(name, message) for message in rule.find(read, link, options, names)]
+        given = getattr(use, "options", use)
+        for message in rule.find(read, link, {**rule.options, **given} if given else rule.options, names):
+            hits.append(Hit(name, message))
     return hits
 
 

@@ -29,7 +29,7 @@ _SLOT = re.compile(
     rf"""\{{[^}}]*\}}                                             # {{title}}, {{{{ title }}}}
     |%\((?:\w+)\)s|%[sd]\b|\$\{{?[A-Za-z_]\w*\}}?|%[A-Z_]{{3,}}%        # other template languages
     |<(?!/?(?:b|i|u|p|br|em|strong|span|div|a|h\d|ul|li|ol|speak|break|prosody|emphasis|say-as)\b)[A-Za-z][\w \-'/]*>
-    |\[(?:[A-Z][A-Z0-9 _'/.-]*|[^\]]*\b{_SLOT_WORD}\b[^\]]*)\]
+    |\[(?:[A-Z][A-Z0-9 _'/.-]*|(?i:[^\]]*\b{_SLOT_WORD}\b[^\]]*))\]
     |\((?:insert\b[^)]*|(?:dj|song|artist|track|band|station|listener|host|city|town)(?:'s)?[ _]?(?:name|title)s?(?:[ ]here)?)\)
     |\b(?i:insert)\s+(?i:the\s+|your\s+|an?\s+)?[\w' ]{{2,30}}?\s(?i:here)\b
     |\b(?:TBD|TBA|TBC|TODO|FIXME|XX+|N/A|NAME HERE|LOREM)\b|\b[Ll]orem ipsum\b
@@ -125,7 +125,10 @@ _META = re.compile(
     |(?:^|\n)["'*(\s]*(?:(?:radio|dj|final|revised|new|short|updated|corrected)[ ])*(?:script|intro(?:duction)?|outro|link|dj|host|presenter|announcer|assistant|user|system|human|output|response|answer|draft|rewrite|
         revised|revision|title|artist|year|song|track|task|note|notes|word[ ]?count|words|version|option|take|explanation|time[ ]?check|weather(?:[ ](?:report|forecast|update))?|forecast|voice-?over|narrator|text|example|style|tone|final)
         (?:[ ](?:version|script|\d|\#\d|one|two|text|draft))?[ ]?[*_]*:[ \n"*]
-    |\bword[ ]count\b|\(\s*(?:\w+[ :]+)?\d+[ ]words?\s*\)|\b(?:in|under|about|within|exactly)[ ]\d+[ ]words\b(?=[ .,:]*(?:$|or[ ]less|as[ ]requested))
+    |^["'*(\s]*(?:radio[ ]|dj[ ]|the[ ])?(?:intro|outro|script|link|time[ ]check|weather)\b[^.!?\n]{{0,60}}:\s
+    |\bbelow[ ]is[ ](?:an?|the|your|my)\b|\bend[ ]of[ ](?:script|intro|outro|link|message|response)\b|\bthank[ ]you[ ]for[ ](?:your|the)[ ](?:request|feedback|instructions|prompt|clarif\w+)
+    |\bin[ ](?:marlow|dot|the[ ]dj|this[ ]dj|the[ ]host)'s[ ](?:voice|style|tone)\b|\bi(?:'ve|[ ]have)[ ](?:created|crafted|prepared|put[ ]together|attempted)\b|\battempt[ ]\#?\d
+    |(?:[.!?"\n]|^)\s*\(?(?:please[ ])?note:|\bword[ ]count\b|\(\s*(?:\w+[ :]+)?\d+[ ]words?\s*\)|\b(?:in|under|about|within|exactly)[ ]\d+[ ]words\b(?=[ .,:]*(?:$|or[ ]less|as[ ]requested))
     |\b(?:let[ ]me[ ]know[ ](?:if|what)[ ]you(?:'d|[ ]would|[ ]want|[ ]need|[ ]think[ ]of[ ](?:this|the[ ](?:intro|script)))|(?:i[ ])?hope[ ]this[ ](?:helps|works|meets|fits|is[ ]what)|feel[ ]free[ ]to[ ](?:adjust|modify|edit|change|ask|tweak|use)|would[ ]you[ ]like[ ](?:me[ ]to|another|a[ ]different))
     |\bas[ ](?:requested|you[ ]requested|per[ ]your|per[ ]the|instructed)\b|\b(?:the|your|this|my)[ ](?:prompt|system[ ]message|instructions|guidelines|brief[ ]says|word[ ]limit|persona|rubric|assignment)\b
     |\bin[ ]this[ ](?:intro|outro|script|segment[ ]i|version)\b|\bthis[ ](?:script|intro|outro|version|draft)[ ](?:is|was|should|captures|meets|keeps|uses|follows|has|includes)\b
@@ -137,7 +140,7 @@ _META = re.compile(
 )
 _META_HINT = re.compile(
     r"\bhere(?:'s| is| are| you go)|^\W*(?:sure|certainly|absolutely|of course|ok|alright|great|underst|got it|no prob|my pleas|gladly)|\bas an?\b|language model|\bai\b|assistant|"
-    r"\bi(?: can|'m un| am un|'m not able| won't| apolog|'ve| have| do)|sorry|apolog|:|\bword|let me know|hope this|feel free|would you like|as (?:req|you req|per|instr)|"
+    r"\bi(?: can|'m un| am un|'m not able| won't| apolog|'ve| have| do)|sorry|apolog|:|below|end of|thank|\bin \w+(?: \w+)?'s|attempt|\bword|let me know|hope this|feel free|would you like|as (?:req|you req|per|instr)|"
     r"\b(?:the|your|this|my) (?:prompt|system|instr|guide|brief|word|persona|rubric|assign|script|intro|outro|version|draft)|revis|rewrit|updated|corrected|alternative|character|@|<\||inst|###|^(?:user|system)"
 )
 _ALL_QUOTED = re.compile(r'^"[^"]*"$|^“[^“”]*”$|^‘.*’$|^\'(?:[^\']|\w\'\w)*\'$', re.DOTALL)
@@ -185,53 +188,76 @@ _INJECTION = re.compile(
 
 # -------------------------------------------------------------------------------------------------------- unspeakable
 
+_ODD = re.compile(rf"""[^a-z0-9\s.,;:!?'"()—\-…&$£€%°{MARKS}]""", re.IGNORECASE)
+_ADDRESS = re.compile(
+    r"(?:https?|ftp)://\S+|\bwww\.\S+|[\w.+-]+@[\w-]+\.\w+|\b[\w-]+\.(?:com|net|org|fm|co\.uk|io|info|biz|tv|radio)\b(?:/\S*)?",
+    re.I,
+)
+_ADDRESS_HINT = re.compile(r"://|www\.|@|[a-z0-9]\.[a-z]", re.I)
 _NOISE = re.compile(
-    rf"""(?:https?|ftp)://\S+|\bwww\.\S+|\b[\w.+-]+@[\w-]+\.\w+|\b[\w-]+\.(?:com|net|org|fm|co\.uk|io|info|biz|tv|radio)\b(?:/\S*)?
-    |(?<!\w)\#(?!\d)\w+|(?<!\w)@\w+|[=^~|\\<>{{}}_]|(?<!\w)[+/](?!\w)|\w/(?=\s)|\b(?:w|b)/\w*|[©®™§¶†‡°]{{2,}}|[©®™§¶†‡\ufffd\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u2060\ufeff\ue005-\uf8ff]
-    |[!?]{{4,}}|\*{{3,}}|\#{{2,}}|-{{4,}}|([^\w\s.\-—{MARKS}])\1{{3,}}|[#$%&@*!?^~+]{{3,}}|\b\w+\(\)|\b0x[0-9a-f]+\b""",
+    rf"""(?<!\w)\#(?![\d\s])\S+|@|[=^~|\\<>{{}}_*`]|(?<!\w)[+/](?!\w)|\b[wb]/\w*|[a-z]{{2,}}/[a-z]{{2,}}|[©®™§¶†‡\ufffd\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u2060\ufeff\ue005-\uf8ff]
+    |\*{{3,}}|\#{{2,}}|[#$%&@*!?^~+]{{3,}}|([^\w\s.\-—{MARKS}])\1{{3,}}""",
     re.VERBOSE | re.IGNORECASE,
 )
+_RUN = re.compile(r"[!?]{4}|-{4}|([,;:'\"()&$£€%])\1{3}|[$%&!?]{3}(?<![!?]{3})")
 _DIGITS = re.compile(r"\d(?:[\d ,-]*\d)?")
-_MIXED = re.compile(r"\b(?=\w*[a-z])[a-z]+\d+[a-z]\w*\b|\b\d+[a-z]+\d+\w*\b")
-_CONSONANTS = re.compile(
-    r"\b(?![hmsrzptgkbfw]+\b)[bcdfghjklmnpqrstvwxz]{5,}\b|[bcdfghjklmnpqrstvwxz]{7,}|\b[^\W\d_]{29,}\b"
+_MIXED = re.compile(r"\b[a-z]+\d+[a-z]\w*\b|\b\d+[a-z]+\d+\w*\b")
+_SAYABLE = frozenset(("mp3", "y2k", "h2o", "4x4", "2x4", "b2b"))
+_CONSONANTS = re.compile(r"[bcdfghjklmnpqrstvwxz]{5,}")
+_VOWELLESS = re.compile(r"\b(?![hmsrzptgkbfw]+\b)[bcdfghjklmnpqrstvwxz]{5,}\b|[bcdfghjklmnpqrstvwxz]{7,}")
+_STRETCH = re.compile(r"([a-z])\1{4}")
+_TEXTING = frozenset(
+    "lol lmao rofl omg btw imho idk fyi tbh smh ftw brb wtf thx pls plz ur b4 gr8 l8r 2nite 2day cya".split()
 )
-_STRETCH = re.compile(r"([^\W\d_])\1{4,}")
-_INTERJECTION = re.compile(r"\b(?:[hmsrzb]|a|o|w|e)*\b")
-_TEXTING = re.compile(
-    r"\b(?:lol|lmao|rofl|omg|btw|imho|idk|fyi|tbh|smh|ftw|brb|wtf|thx|pls|plz|ur|u r|b4|gr8|l8r|2nite|2day|cya)\b"
-)
+_LONGEST_WORD = 28
+_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
+_SPOKEN_MARKS = frozenset(MARKS + "°€£—…½¼¾")
+_SYMBOLS = frozenset(("So", "Sm", "Sk", "Cc", "Cf", "Co", "Cn"))
 
 
 @rule(
-    "what a voice cannot say: addresses, hashtags, symbols, more than `digits` digits in a row, chat shorthand, key mashing, other scripts than Latin in English",
+    "what a voice cannot say: addresses, hashtags, symbols, more than `digits` digits in a row, chat shorthand, "
+    "key mashing, other scripts than Latin in English",
     digits=4,
 )
 def unspeakable(script: Script, link: Link, options: Mapping[str, Any], names: Names) -> Iterator[str]:
     masked, plain = script.masked, script.plain
-    if m := _NOISE.search(masked):
+    m = _ADDRESS.search(masked) if _ADDRESS_HINT.search(masked) else None
+    m = m or (_NOISE.search(masked) if _ODD.search(masked) else None) or _RUN.search(masked)
+    if m:
         yield f'cannot be spoken: "{_clip(m[0].strip() or repr(m[0]))}"'
         return
-    for m in _DIGITS.finditer(masked):
-        runs = m[0].replace(",", "").replace("-", " ").split()
+    figures = _DIGITS.findall(masked)
+    for figure in figures:
+        if _THOUSANDS.fullmatch(figure):
+            continue
+        runs = figure.replace(",", "").replace("-", " ").split()
         if any(len(r) > options["digits"] for r in runs) or (len(runs) > 2 and sum(map(len, runs)) > 6):
-            yield f'has a number nobody can follow: "{_clip(m[0])}"'
+            yield f'has a number nobody can follow: "{_clip(figure)}"'
             return
     if not link.dj.language.startswith("en"):
         return
-    if m := _MIXED.search(plain) or _TEXTING.search(plain):
-        if m[0] not in ("mp3", "y2k", "h2o", "4x4", "2x4", "b2b"):
-            yield f'cannot be spoken: "{m[0]}"'
-            return
-    if (m := _CONSONANTS.search(plain)) or (m := _STRETCH.search(plain)) and m[1] not in "hmsrzaow":
+    if figures and (m := _MIXED.search(plain)) and m[0] not in _SAYABLE:
+        yield f'cannot be spoken: "{m[0]}"'
+    elif chat := _TEXTING.intersection(script.tokens):
+        yield f'cannot be spoken: "{sorted(chat)[0]}"'
+    elif _CONSONANTS.search(plain) and (m := _VOWELLESS.search(plain)):
         yield f'cannot be spoken: "{_clip(m[0])}"'
-    if not masked.isascii():
-        for c in masked:
-            if c > "\u024f" and c.isalpha() and c not in MARKS and "LATIN" not in unicodedata.name(c, ""):
+    elif (m := _STRETCH.search(plain)) and m[1] not in "hmsrzaow":
+        yield f'cannot be spoken: "{_clip(m[0])}"'
+    elif any(len(t) > _LONGEST_WORD for t in _LONG.findall(masked)):
+        yield "has a word too long to be spoken"
+    elif not masked.isascii():
+        for c in set(masked) - _SPOKEN_MARKS:
+            if c > "\u024f" and c.isalpha() and "LATIN" not in unicodedata.name(c, ""):
                 yield f'has letters no English voice can read: "{c}"'
+                return
+            if unicodedata.category(c) in _SYMBOLS and c > "\x7f":
+                yield f'cannot be spoken: "{c}"'
                 return
 
 
+_LONG = re.compile(rf"[^\W\d_]{{{_LONGEST_WORD + 1},}}")
 _CAPS = re.compile(r"\b[A-Z][A-Z']{1,}\b(?:[\s,!—-]+(?:[A-Z][A-Z']*\b))*")
 _INITIALS = frozenset(
     [

@@ -43,10 +43,10 @@ def year(script: Script, link: Link, options: Mapping[str, Any], names: Names) -
 # -------------------------------------------------------------------------------------------------------------- clock
 
 _ASSERTS = re.compile(
-    r"\b(?:it's|it is|it was|time is|time's|time|now|clock\w* \w+|just gone|struck|strikes|hour is|we're at|we are at|reads|says|that's|coming up (?:on|to))(?: \w+){0,2}[ :,]*$"
+    r"\b(?:it's|it is|it was|time is|time's|time|now|clock\w* \w+|just gone|struck|strikes|hour is|we're at|we are at|reads|says|that's|that was|make (?:that|it)|i mean|rather|actually|sorry|coming up (?:on|to))(?: \w+){0,2}[ :,]*$"
 )
 _PLANS = re.compile(
-    r"\b(?:at|by|until|till|til|before|after|from|since|for|around|between|through|to|last|next|tomorrow|yesterday|the|your|my|our|than|about|every|that|a|an|since|not|no|past)\s+$"
+    r"\b(?:at|by|until|till|til|before|after|from|since|for|around|between|through|to|last|next|tomorrow|yesterday|the|your|my|our|than|about|every|a|an|since|not|no|past)\s+$"
 )
 
 
@@ -133,6 +133,9 @@ _FAMILIES: dict[str, str] = {
 }
 _FAMILY = {k: re.compile(rf"\b(?:{v})\b") for k, v in _FAMILIES.items()}
 _ANY_WEATHER = re.compile(rf"\b(?:{'|'.join(_FAMILIES.values())})\b")
+_IDLE = frozenset(
+    "light later with this along from some then mainly mostly patchy turning becoming chance inland front".split()
+)
 # Words that flatly contradict a forecast without their family; idle ones ("damp", "clear") are left out on purpose.
 _CLAIMS = {
     ("rain", "storm", "snow"): re.compile(
@@ -194,7 +197,7 @@ def weather_facts(script: Script, link: Link, options: Mapping[str, Any], names:
                         return
     if said_one:
         return
-    stems = [w[:5] for w in re.findall(r"[a-z]{4,}", known_text)]
+    stems = [w[:5] for w in re.findall(r"[a-z]{4,}", forecast.conditions.lower()) if w not in _IDLE]
     mentioned = any(_FAMILY[f].search(plain) for f in families) or any(f" {s}" in f" {plain}" for s in stems)
     if not mentioned and (families or not _ANY_WEATHER.search(plain)):
         yield f"does not say what the weather is: {_summary(forecast)}"
@@ -207,7 +210,7 @@ def _figures(plain: str, clock: list[tuple[int, int]]) -> Iterator[tuple[float, 
             continue
         if any(s < m.end() and m.start() < e for s, e in clock) and not m["unit"]:
             continue
-        measured = bool(m["unit"] or m["percent"])
+        measured = bool(m["unit"] or m["percent"] or m["sign"])
         if m["words"]:
             spelled = m["words"]
             if not measured:

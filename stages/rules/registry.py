@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from stages.link import Link
+from stages.link import ClockTime, Forecast, Link, Song
 from stages.rules.names import Names
 from stages.rules.text import Script
 
@@ -52,19 +52,14 @@ class Rule:
 
     def applies(self, link: Link, implicit: bool = False) -> bool:
         """Whether the rule has anything to say about scripts of `link`; `implicit` where no rubric named the rule."""
+        if self.subjects and SUBJECTS.get(type(link.subject)) not in self.subjects:
+            return False
         if implicit and self.kinds and link.kind not in self.kinds:
             return False
-        if self.languages and link.dj.language.lower().split("-")[0] not in self.languages:
-            return False
-        if not self.subjects:
-            return True
-        return (
-            (link.song is not None and "song" in self.subjects)
-            or (link.time is not None and "time" in self.subjects)
-            or (link.forecast is not None and "weather" in self.subjects)
-        )
+        return not self.languages or link.dj.language.lower().split("-")[0] in self.languages
 
 
+SUBJECTS = {Song: "song", ClockTime: "time", Forecast: "weather"}
 RULES: dict[str, Rule] = {}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -92,21 +93,24 @@ _MAY_TRIPLE = frozenset(
 )
 def repetition(script: Script, link: Link, options: Mapping[str, Any], names: Names) -> Iterator[str]:
     plain = script.plain
-    if m := _DOUBLE.search(plain):
-        yield f'doubles a word: "{m[0]}"'
-    elif (m := _TRIPLE.search(plain)) and m[1] not in _MAY_TRIPLE:
-        yield f'repeats a word over and over: "{m[0][:40]}"'
-    sentences = [" ".join(_SAID.findall(s)) for s in script.sentences]
-    twice = [s for s, n in Counter(s for s in sentences if s.count(" ") >= 2).items() if n > 1]
-    if twice:
-        yield f'says a sentence twice: "{twice[0][:60]}"'
-        return
-    n = options["words"]
     said = _SAID.findall(plain)
-    if len(said) >= 2 * n:
+    if any(map(operator.eq, said, said[1:])):
+        if m := _DOUBLE.search(plain):
+            yield f'doubles a word: "{m[0]}"'
+        elif (m := _TRIPLE.search(plain)) and m[1] not in _MAY_TRIPLE:
+            yield f'repeats a word over and over: "{m[0][:40]}"'
+    if len(script.sentences) > 1:
+        sentences = [" ".join(_SAID.findall(s)) for s in script.sentences]
+        if len(set(sentences)) < len(sentences):
+            twice = [s for s, n in Counter(s for s in sentences if s.count(" ") >= 2).items() if n > 1]
+            if twice:
+                yield f'says a sentence twice: "{twice[0][:60]}"'
+                return
+    n = options["words"]
+    runs = list(zip(*(said[i:] for i in range(n)), strict=False))
+    if len(set(runs)) < len(runs):
         seen: dict[tuple[str, ...], int] = {}
-        for i in range(len(said) - n + 1):
-            run = tuple(said[i : i + n])
+        for i, run in enumerate(runs):
             if i - seen.setdefault(run, i) >= n:
                 yield f'repeats itself: "{" ".join(run)}"'
                 return

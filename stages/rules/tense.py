@@ -9,48 +9,84 @@ from typing import Any
 from stages.link import Link
 from stages.rules.names import Names
 from stages.rules.registry import rule
-from stages.rules.text import ARTIST, NEXT_ARTIST, NEXT_TITLE, TITLE, Script
+from stages.rules.text import ARTIST, MARKS, NEXT_ARTIST, NEXT_TITLE, TITLE, Script
 
-_SONG = f"[{TITLE}{ARTIST}]"
-_NEXT = f"[{NEXT_TITLE}{NEXT_ARTIST}]"
-# What is said of a song's making tells nothing about whether it has just been played.
-_MADE = r"(?!wrote|written|recorded|released|made|penned|composed|formed|cut\b|born|produced|topped|hit\b|came out|peaked|toured)"
-_PAST = (
-    rf"(?:was|were|wasn't|weren't|had|did|{_MADE}\w{{2,}}ed|took|gave|brought|sang|left|went|got|kept|held|broke|found|told|led|sent|drew|spoke|"
-    r"hung|rang|flew|swung|spun|shook|stole|bled|shone|wept|knew|rose|fell|blew|sounded|set|put|let|saw|slid|wound|meant|said|ended|swept)"
+SONG = f"[{TITLE}{ARTIST}]"
+_NEXT = re.compile(f"[{NEXT_TITLE}{NEXT_ARTIST}]")
+_HAS_SONG = re.compile(SONG)
+
+
+def _any(*phrases: str) -> re.Pattern:
+    return re.compile("|".join(phrases))
+
+
+# Past verbs. What is said of a song's making ("they recorded it in 1987") tells nothing about its having been played.
+_IRREGULAR = (
+    "was|were|wasn't|weren't|had|hadn't|did|didn't|took|gave|brought|sang|left|went|got|kept|held|broke|found|told|led|sent|drew|spoke|"
+    "hung|rang|flew|swung|spun|shook|stole|bled|shone|wept|knew|rose|fell|blew|set|put|let|saw|slid|wound|meant|said|swept|paid|ran|"
+    "came|caught|stood|sat|heard|felt|lost|won|burnt|rode|drove|woke|shot|hit|cut|sold|bought|built|began|drank|ate|threw|grew|wore|"
+    "dealt|lit|laid|lay|leant|crept|slept|dreamt|taught|thought|fought|sought|forgot|chose|froze|hid|dug|stuck|struck|stung|sank|swam|"
+    "managed"
 )
-_PLAYED = re.compile(
-    rf"""\b(?:that|this)(?:'d|[ ]there|[ ]one|[ ]right[ ]there)?[ ](?:was|were|wasn't|had[ ]been|has[ ]been)\b|\b(?:was|wasn't)[ ]that\b|\bthat's[ ](?:been[ ]|how[ ])?[^.!?]{{0,25}}{_SONG}|\bthat's[ ](?:all|it)[ ]from\b
-    |\bthose[ ](?:were|fine|good)\b|\bit[ ]was[ ]{_SONG}
-    |\b(?:we|you|they|i)(?:'ve|'d|[ ]all|[ ]have|[ ]had|[ ]two|[ ]both)?[ ](?:just[ ]|only[ ]|now[ ]|all[ ]|already[ ])*(?:heard|been[ ](?:listening|hearing|in|with)|listened|enjoyed|played|spun|caught|spent|drifted|rode|travelled|traveled|danced|swayed|sailed|sat|walked|floated|wandered|kept[ ]company)\b
-    |\byou[ ]were[ ](?:just[ ])?(?:listening|hearing|in[ ]the[ ]company)
-    |\bjust[ ](?:heard|played|spun|wrapped|finished|faded|ended|listened|gave|sang|now[ ]by|left|took|then|had|shared|brought|been)\b
-    |\bthere[ ](?:it|he|she|they|you|we)[ ](?:was|were|went|go|goes|had|have[ ]it|are\b)|\bthere[ ](?:goes|went)\b
-    |\b(?:hope|trust|bet|reckon)[ ](?:that[ ]|you[ ]|it[ ]|they[ ]|she[ ]|he[ ]|all[ ]|{_SONG}[ ])+(?:\w+[ ])?(?:enjoyed|liked|loved|heard|found|felt|helped|got|did|woke|warmed|caught|landed|took|made|reached|touched|settled|kept)
-    |\bwhat[ ]a[ ](?:\w+[ ])?(?:song|tune|track|voice|record|ride|beauty|gem|number|performance|way)\b
-    |\b(?:heard|played|spun|closed|finished|wrapped|rounded|ended|courtesy)\b[^.!?]{{0,30}}{_SONG}
-    |{_SONG}[^.!?]{{0,80}}?(?:[ ,](?:right[ ])?there\b(?![ ](?:is|are|was|were))|\b(?:just[ ]now|a[ ]moment[ ]ago|back[ ]there)\b)
-    |{_SONG}(?:[ ,]+(?:by|from|and|with|of|called|it|who|which|that)?[ ]?{_SONG})?[^.!?;:]{{0,50}}?\b{_PAST}\b
-    |\b(?:still[ ](?:ringing|echoing|humming|hanging|lingering|spinning|in[ ]the[ ]air|going[ ]round|playing[ ]in)|fad(?:es|ed|ing)[ ](?:out|away|into|off|to|down|now)|last[ ](?:notes?|chords?|bars?|word|line|note|verse|chorus)|linger(?:s|ing|ed)|echo(?:es|ed|ing)?\b|leaves[ ]us|wound[ ]down|came[ ]to[ ](?:a[ ]close|an[ ]end|rest))
-    |\bwas[ ]the[ ](?:song|tune|one|record|track|voice|sound|number|name|singer|band)\b|\bwere[ ]the[ ](?:ones|voices|band)\b
-    """,
-    re.VERBOSE,
+_MADE = r"(?!recorded|released|penned|composed|formed|produced|topped|peaked|toured|charted|debuted|need|based|born|called|named)"
+_PAST = rf"(?:{_IRREGULAR}|{_MADE}[a-z]{{2,}}ed)"
+_ADVERB = r"(?:(?:just|only|never|ever|always|really|certainly|sure|all|both|even|still|both|each|then|well|truly|once|[a-z]+ly) ){0,2}"
+
+# Says by itself that the song has been heard.
+_HEARD = _any(
+    r"\b(?:that|this|those)(?:'d| there| one| two| right there| my friends?| folks| lovely| beauty| gem)*[, ]+(?:was|were|wasn't|weren't|had been|has been)\b(?! then\b)",
+    r"\b(?:was|wasn't|weren't) (?:that|those)\b",
+    rf"\bthat's (?:been |how |it for |all from |the (?:one and only|great|mighty|lovely|wonderful|late) )?{SONG}(?! for you)",
+    r"\bthat's (?:all|it) from\b|\bthat's how (?:you|it|they|she|he)\b|\bhow about that\b",
+    rf"\bit was {SONG}",
+    r"\b(?:we|you)(?:'ve|'d| all| have| had| both)?(?: just| only| now| all| already)* "
+    r"(?:heard(?! me\b)|been (?:listening|hearing|in|with|treated)|listened|enjoyed|played|spun|caught|spent|drifted|rode|danced|sailed|floated)\b",
+    r"\byou were (?:just )?(?:listening|hearing|in the company)",
+    r"\bjust (?:heard|played|spun|wrapped|finished|faded|ended|listened|gave|sang|left|took|had|shared|brought|been|treated|then|now by)\b",
+    r"\bthere (?:it|he|she|they|you|we) (?:was|were|went|go|goes|had|have it|are)\b|\bthere (?:goes|went)\b",
+    rf"\b(?:hope|trust|bet|reckon) (?:(?:that|you|it|they|she|he|all|everyone|{SONG}) )+(?:\w+ )?{_PAST}\b",
+    r"\bwhat a (?:\w+ )?(?:song|tune|track|voice|record|ride|beauty|gem|number|performance|way)\b",
+    rf"\b(?:heard|played|spun|closed|finished|wrapped|rounded|ended|courtesy)\b[^.!?]{{0,30}}{SONG}",
+    rf"{SONG}[^.!?]{{0,80}}?(?:(?<!n't)[ ,](?:right )?there\b(?! (?:is|are|was|were|'s))|\b(?:just now|a moment ago|back there)\b)",
+    r"\b(?:needed|loved|enjoyed) (?:that|it)\b|\b(?:don't|didn't) (?:\w+ )?make '?(?:em|them) like that\b|\bthanks? (?:you )?for (?:that|the)\b",
+    r"\bstill (?:ringing|echoing|humming|hanging|lingering|spinning|in the air|going round|playing in)",
+    r"\bfad(?:es|ed|ing) (?:out|away|into|off|to|down|now)|\blinger(?:s|ing|ed)\b|\becho(?:es|ed|ing)\b|\bleaves us\b",
+    r"\b(?:last|final|closing) (?:notes?|chords?|bars?|word|line|verse|chorus|strains)\b",
+    r"\b(?:was|were) (?:the )?(?:song|tune|one|ones|record|track|voices?|sound|number|names?|singer|band)\b",
 )
-_FORWARD = re.compile(
-    rf"""\bhere(?:'s|[ ]is|[ ]are|[ ]comes?|[ ]we[ ]go|[ ]it[ ](?:comes|is)|[ ]they[ ]come)\b(?![ ](?:to|hoping)\b)|\bcoming[ ](?:up|your[ ]way|at[ ]you|right[ ]up|next|to[ ]you)|\bup[ ](?:next|now)\b|\bnext[ ](?:up|on|is|we|comes|in[ ]line|song)\b
-    |\b(?:let's|let[ ]us|we're[ ]going[ ]to|we're[ ]about[ ]to|we're[ ]gonna|gonna|time[ ]to)[ ](?:all[ ]|now[ ])?(?:hear|listen|play|spin|get|go|give|dive|roll|kick|slide|settle|drop|start|enjoy|turn|take|let|welcome|ease)
-    |\b(?:get|be)[ ]ready\b|\babout[ ]to[ ](?:hear|play|spin|drop|begin|start|take|bring)
-    |\b(?:i|we)(?:'ll|'m[ ]going[ ]to|[ ]will|[ ]shall|'re[ ]going[ ]to|'m[ ]gonna)[ ](?:now[ ])?(?:play|spin|hear|listen|let|leave[ ]you[ ]with|give[ ]you|bring)
-    |\byou(?:'ll|[ ]will|'re[ ]going[ ]to|'re[ ]about[ ]to|'re[ ]gonna)[ ](?:hear|love|want|enjoy|know|recogni[sz]e)|\blisten[ ](?:to|out|close|closely|up|for|now|in)\b|\bturn[ ](?:it|this|that|the|your)[ ](?:\w+[ ])?(?:up|dial|volume|radio)|\bsettle[ ]in\b|\bsit[ ]back\b
-    |\benjoy[ ]{_SONG}|\b(?:take|have)[ ]a[ ]listen|\bgive[ ](?:it|this|{_SONG})[ ]a[ ](?:spin|listen)|{_SONG}[^.!?]{{0,15}}[ ](?:is|are|comes)[ ](?:next|up|on[ ]deck|on[ ]the[ ]way|ready|waiting|coming|about|right[ ]after|here|now)\b
-    |\bplease[ ]welcome|\bthis[ ](?:one[ ]|song[ ]|next[ ]one[ ]|here[ ]|right[ ]here[ ])?is[ ](?:the[ ]\w+[ ]of[ ])?{_SONG}|\bnow[ ]it's[ ]{_SONG}|\b(?:and[ ])?now,?[ ](?:\w+[ ]){{0,2}}{_SONG}|\bstay[ ]tuned[ ]for\b|\bdon't[ ]go[ ](?:away|anywhere)|\bstick[ ]around[ ]for\b|\bafter[ ]the[ ]break\b
-    |\bkick(?:ing)?[ ](?:things|it)[ ]off\b|\bpress(?:ing)?[ ]play\b|\bneedle[ ]drops?\b|\bcoming[ ]in[ ](?:with|now)|\bon[ ]its[ ]way\b|\bready[ ]for\b
-    """,
-    re.VERBOSE,
+# Says so when it comes after the song has been named: what is told of a song before its name is often its story.
+_HAPPENED = _any(
+    rf"{SONG}(?:[ ,]+(?:by|from|and|with|of|called|in)? ?{SONG})?(?:, [^,.!?;:]{{1,30}},)? (?:and |who |which |it )?(?:'ve |have |has )?{_ADVERB}{_PAST}\b(?!')",
+    rf"(?<!as if )(?<!if )\b(?:they|she|he|it|we|you|i|that|that one|this one|and|everybody|everyone|nobody|somebody)(?:'d)? {_ADVERB}{_PAST}\b(?!')",
+    rf"\band the (?:[a-z]+ ){{1,3}}?{_PAST}\b",
+    rf"\bwe(?:'ve| have) {_ADVERB}{_PAST}\b",
+    rf"\b(?:in|out|up|down|away|off|round) (?:it|they|she|he|we) {_PAST}\b",
+)
+# Says so wherever it stands.
+_DONE = _any(
+    rf"(?<!when )(?<!where )(?<!before )(?<!until )\b(?:they|she|we|nothing|everybody|everyone|nobody) {_ADVERB}(?!called|made){_PAST}\b(?!')",
+    rf"\b(?:she|he|they) said \W?{SONG}",
+    rf"\b[a-z]+ all {_PAST}\b(?!')",
+)
+_FORWARD = _any(
+    r"\bhere(?:'s| is| are| comes?| we go| it (?:comes|is)| they come)\b(?! (?:to|hoping)\b)",
+    r"\bcoming (?:up|your way|at you|right up|next|to you|in with|in now)|\bup (?:next|now)\b|\bnext (?:up|on|is|we|comes|in line|song)\b",
+    r"\b(?:let's|let us|we're going to|we're about to|we're gonna|gonna|time to)(?: all| now)? "
+    r"(?:hear|listen|play|spin|get|go|give(?! it up| a hand| them a)|dive|roll|kick|slide|settle|drop|start|enjoy|turn|take|let|welcome|ease|crank|groove|dance)",
+    r"\b(?:get|be) ready\b|\babout to (?:hear|play|spin|drop|begin|start|take|bring|be)|\bready for\b|\bready to (?:hear|rock|dance|groove)",
+    r"\b(?:i|we)(?:'ll|'m going to| will| shall|'re going to|'m gonna|'ve got) (?:now )?"
+    rf"(?:play|spin|hear|listen|let|leave you with|give you|bring|have|be (?:playing|hearing|spinning))|\bwe've got {SONG}",
+    r"\byou(?:'ll| will|'re going to|'re about to|'re gonna) (?:hear|love|want|enjoy|know|recogni[sz]e)",
+    r"\blisten (?:to|out|close|closely|up|for|now|in)\b|\bturn (?:it|this|that|the|your) (?:\w+ )?(?:up|dial|volume|radio)",
+    rf"\bsettle in\b|\bsit back\b|\benjoy {SONG}|\b(?:take|have) a listen|\bgive (?:it|this|{SONG}) a (?:spin|listen)|\bplease welcome|\bpress(?:ing)? play\b",
+    rf"{SONG}[^.!?]{{0,15}} (?:is|are|comes|will be) (?:next|up|on deck|on the way|ready|waiting|coming|about|right after|here|now)\b",
+    rf"\bthis (?:one |song |next one |here |right here )?is (?:the \w+ of )?{SONG}|\bnow,? it's {SONG}|\b(?:and )?now,? (?:\w+ ){{0,2}}{SONG}",
+    r"\b(?:stay tuned|stick around) for\b|\bdon't go (?:away|anywhere)|\bafter the break\b|\bkick(?:ing)? (?:things|it|us) off\b|\bneedle drops?\b|\bon its way\b",
 )
 _TEASE = re.compile(
-    r"\b(?:next|coming up|after (?:this|that|the)|later|in a (?:moment|minute|bit|few|while)|stick around|stay (?:with|tuned)|don't go)\b"
+    rf"\b(?:next|coming up|after|later|in a (?:moment|minute|bit|while)|stick around|stay|don't go|more|rest)\b|[{NEXT_TITLE}{NEXT_ARTIST}]"
 )
+_TURN = re.compile(r"[;:—](?=[^;:—]*\b(?:next|coming up)\b)")
 
 
 @rule(
@@ -60,56 +96,56 @@ _TEASE = re.compile(
     kinds=("outro",),
 )
 def past_tense(script: Script, link: Link, options: Mapping[str, Any], names: Names) -> Iterator[str]:
-    for s in script.sentences:
-        m = _FORWARD.search(s)
-        if not m or not (TITLE in s or ARTIST in s):
+    plain = script.plain
+    first = _HAS_SONG.search(plain)
+    for s in script.sentences if first else ():
+        if not _HAS_SONG.search(s) or not (m := _FORWARD.search(s)):
             continue
-        # A sentence may look back and then on: only the part after the announcement counts, up to a next song.
-        tail = re.split(rf"{_NEXT}|[;:—](?=[^;:—]*\b(?:next|coming up|up next)\b)", s[m.start() :])[0]
-        if re.search(_SONG, tail) and not (_PLAYED.search(s[: m.end()]) and not re.search(_SONG, s[m.end() :])):
+        # A sentence may look back and then on: what counts is the song named after the announcement, up to a next one.
+        tail = _TURN.split(_NEXT.split(s[m.start() :])[0])[0]
+        after = _HAS_SONG.search(s, m.end())
+        if _HAS_SONG.search(tail) and (after or not _HEARD.search(s[: m.end()])):
             yield f'announces the song, which has just been played: "{_show(m[0])}"'
             return
-    if not _PLAYED.search(script.plain):
+    if _HEARD.search(plain):
+        return
+    if not first or not (_HAPPENED.search(plain, first.start()) or _DONE.search(plain)):
         yield 'does not speak of the song as just heard: say "that was", "you heard"'
+    elif m := next((m for s in script.sentences if not _TEASE.search(s) and (m := _FORWARD.search(s))), None):
+        yield f'announces a song where one has just been played: "{_show(m[0])}"'
 
 
-_JUST_PLAYED = re.compile(
-    rf"""\b(?:that|this)[ ](?:there[ ])?was[ ](?!\d)(?:(?!\band\b|\bthis[ ]is\b|\bhere\b|\bnow\b|\bwhen\b|\bbefore\b|\bwhere\b|\bbecause\b|\bwhat\b|\bhow\b|\bthen\b)[^.!?;:—]){{0,60}}?{_SONG}
-    |\b(?:you|we)(?:'ve|[ ]have)?[ ](?:all[ ])?just[ ](?:heard|listened|played|enjoyed|caught|spun|had)[^.!?]{{0,60}}{_SONG}
-    |\byou(?:'ve|[ ]have)?[ ](?:been[ ]listening[ ]to|heard)[ ](?:(?!about|of\b|this|that|me)[^\s.!?,]+[ ]){{0,4}}{_SONG}|\bwe[ ](?:heard|listened[ ]to|played)[ ](?:[^\s.!?]+[ ]){{0,3}}{_SONG}
-    |\byou[ ]were[ ](?:just[ ])?listening[ ]to[^.!?]{{0,40}}{_SONG}
-    |\bhope[ ](?:that[ ])?you(?:'ve)?[ ](?:all[ ])?(?:enjoyed|liked|loved)[ ](?:[^.!?]{{0,30}}{_SONG}|(?:that|it)\b(?![ ](?:last|previous|first)))
-    |\bthat's[ ]all[ ]from[ ]{_SONG}|\bthere[ ](?:goes|went)[ ]{_SONG}|\bthere[ ]you[ ]have[ ]it\b|\b(?:wasn't|was)[ ]that[ ][^.!?]{{0,30}}{_SONG}|{_SONG}[ ,]+(?:right[ ])?there[,.!]
-    |{_SONG}(?:[ ,]+(?:by|from|with)[ ]{_SONG})?,?[ ](?:that[ ]was|just[ ](?:now[ ]?)?(?:played|finished|ended|faded)|was[ ]the[ ](?:song|one[ ]you|track|record)[ ](?:you|we)|you[ ]just[ ]heard)|\bsong[ ]you[ ]just[ ]heard[^.!?]{{0,30}}{_SONG}
-    |\bwrapp(?:ed|ing)[ ]up[ ](?:with[ ])?{_SONG}|\bcame[ ]to[ ](?:you[ ])?(?:an[ ]end|a[ ]close)\b
-    """,
-    re.VERBOSE,
+_ELSEWHERE = r"(?:and|this is|here|now|when|before|where|because|what|how|then|until|after)"
+_JUST_PLAYED = _any(
+    rf"\b(?:that|this) (?:there )?was (?!\d)(?:(?!\b{_ELSEWHERE}\b)[^.!?;:—]){{0,60}}?{SONG}",
+    rf"\b(?:you|we)(?:'ve| have)? (?:all )?just (?:heard|listened|played|enjoyed|caught|spun|had|been)[^.!?]{{0,60}}{SONG}",
+    rf"\byou(?:'ve| have)? (?:been listening to|heard) (?:(?!about|of\b|this|that|me)[^\s.!?,]+ ){{0,4}}{SONG}",
+    rf"\bwe (?:heard|listened to|played) (?:[^\s.!?]+ ){{0,3}}{SONG}",
+    rf"\byou were (?:just )?listening to[^.!?]{{0,40}}{SONG}",
+    rf"\bhope (?:that )?you(?:'ve)? (?:all )?(?:enjoyed|liked|loved) (?:[^.!?]{{0,30}}{SONG}|(?:that|it)\b(?! (?:last|previous|first)))",
+    rf"\bthat's all from {SONG}|\bthere (?:goes|went) {SONG}|\bthere you have it\b|\b(?:wasn't|was) that [^.!?]{{0,30}}{SONG}",
+    rf"{SONG}[ ,]+(?:right )?there[,.!]|\bsong you just heard[^.!?]{{0,30}}{SONG}|\bwrapp(?:ed|ing) up (?:with )?{SONG}",
+    rf"{SONG}(?:[ ,]+(?:by|from|with) {SONG})?,? (?:that was|just (?:now ?)?(?:played|finished|ended|faded)|you just heard)",
+    rf"{SONG}(?:[ ,]+(?:by|from|with) {SONG})?,? was the (?:song|one you|track|record) (?:you|we)",
+    r"\bcame to (?:you )?(?:an end|a close)\b",
 )
-_JUST_PLAYED_LOOSE = re.compile(
-    r"\b(?:you|we)(?:'ve| have)? (?:all )?just (?:heard|listened|played)\b|\byou've been listening to\b|\byou were listening\b|\bwasn't that\b|\bwhat a \w+ that was\b"
+_BACKWARD = _any(
+    r"\b(?:you|we)(?:'ve| have)? (?:all )?just (?:heard|listened|played)\b|\byou(?:'ve been| were) listening\b",
+    r"\bwasn't that\b|\bwhat a \w+ that was\b|\bwhat a (?:tune|track|record|performance)!|\b(?:last|final) (?:notes?|chords?) (?:fade|die|ring|drift)",
+    r"\bthat one (?:took|got|gets|always|never|hit|was)\b|\bneeded that\b|\bjust like that,|\blike that any ?more\b",
 )
 
 
-@rule(
-    "an intro that speaks of the song as already played",
-    languages=("en",),
-    subjects=("song",),
-)
+@rule("an intro that speaks of the song as already played", languages=("en",), subjects=("song",), kinds=("intro",))
 def present_tense(script: Script, link: Link, options: Mapping[str, Any], names: Names) -> Iterator[str]:
-    m = _JUST_PLAYED.search(script.plain)
+    plain = script.plain
+    m = _JUST_PLAYED.search(plain)
     # Looking back without a name may be about the song before, as long as this one is then announced.
-    if not m and (m := _JUST_PLAYED_LOOSE.search(script.plain)) and _FORWARD.search(script.plain):
+    if not m and (m := _BACKWARD.search(plain)) and _FORWARD.search(plain):
         m = None
     if m:
         yield f'speaks of the song as already played: "{_show(m[0])}"'
 
 
 def _show(text: str) -> str:
-    for mark, word in (
-        (TITLE, "…"),
-        (ARTIST, "…"),
-        (NEXT_TITLE, "…"),
-        (NEXT_ARTIST, "…"),
-    ):
-        text = text.replace(mark, word)
-    return text.strip()[:60]
+    return text.translate(dict.fromkeys(map(ord, MARKS), "…")).strip()[:60]

@@ -26,7 +26,7 @@ MARKS = TITLE + ARTIST + NEXT_TITLE + NEXT_ARTIST + NAME
 
 _STRAIGHT = str.maketrans(
     {
-        **dict.fromkeys("’‘ʼ`´′‛", "'"),
+        **dict.fromkeys("’‘ʼ´′‛", "'"),
         **dict.fromkeys("“”„‟«»″", '"'),
         "\u00a0": " ",
         "–": "—",
@@ -87,12 +87,12 @@ class Name:
     Attributes:
         raw: as the catalog has it, quotes straightened.
         forms: the compact forms that count as naming it, longest first; empty for a name without letters or digits.
-        cased: whether it is so short that only a capitalised or quoted mention counts (`Stay`, `The Lamps`).
+        short: those of them that are one word, so that only a mention that stands out counts (`Stay`, `The Lamps`).
     """
 
     raw: str
     forms: tuple[str, ...]
-    cased: bool
+    short: frozenset[str]
 
 
 _BRACKETED = re.compile(r"\s*[(\[][^)\]]*[)\]]\s*")
@@ -104,27 +104,32 @@ def _compact(text: str) -> str:
     return "".join(fold(t) for t in _TOKEN.findall(text))
 
 
+_DIGIT = re.compile(r"\d|[½¼¾]")
+_NUMBER = re.compile(r"(?<!\d)\d{1,4}(?!\d)")
+_SPELLED = re.compile(
+    rf"\b(?:(?:{'|'.join(TENS)})[- ](?:{'|'.join(ONES)})|{'|'.join(TEENS)}|{'|'.join(TENS)}|{'|'.join(ONES)})\b", re.I
+)
+_ROMAN = re.compile(r"\b(?:part|pt\.?|vol\.?|volume|chapter) (i{1,3}|iv|v)\b", re.I)
+_ROMANS = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5"}
+_STYLED = re.compile(r"\w[$!]\w|\$\w")
+_ARTICLE = re.compile(r"(?:the|a|an)\s+(?=\S)", re.I)
+_AND_THE = re.compile(r"(&|\+|\band)\s+the\s", re.I)
+
+
 def _spoken(text: str) -> str:
     """`text` with its numbers in words, the way a DJ says them."""
-    text = "".join(_HALVES.get(c, c) for c in text)
-    text = text.replace("#", "number ") if re.search(r"#\d", text) else text
+    text = re.sub(r"#(?=\d)", "number ", "".join(_HALVES.get(c, c) for c in text))
 
     def say(m: re.Match) -> str:
         n = int(m[0])
-        return " " + (year_to_words(n) if 1100 <= n <= 2099 else number_to_words(n)) + " "
+        return f" {year_to_words(n) if 1100 <= n <= 2099 else number_to_words(n)} "
 
-    return re.sub(r"(?<!\d)\d{1,4}(?!\d)", say, text)
+    return _NUMBER.sub(say, text)
 
 
 def _in_digits(text: str) -> str:
     """`text` with its spelled numbers in digits: `Fifty Ways` -> `50 Ways`."""
-    one = rf"(?:{'|'.join(TENS)})[- ](?:{'|'.join(ONES)})|{'|'.join(TEENS)}|{'|'.join(TENS)}|{'|'.join(ONES)}"
-    return re.sub(
-        rf"\b(?:{one})\b",
-        lambda m: str(sum(VALUES[w] for w in re.split(r"[- ]", m[0].lower()))),
-        text,
-        flags=re.IGNORECASE,
-    )
+    return _SPELLED.sub(lambda m: str(sum(VALUES[w] for w in re.split(r"[- ]", m[0].lower()))), text)
 
 
 @lru_cache(maxsize=100_000)
@@ -137,25 +142,38 @@ def name_of(raw: str, whole: bool = False) -> Name:
     raw = straighten(raw).strip()
     texts = [raw]
     if not whole:
-        for cut in (_BRACKETED.sub(" ", raw).strip(), _GUEST.sub("", raw).strip()):
-            if _compact(cut):
-                texts.append(cut)
+        if "(" in raw or "[" in raw:
+            texts.append(_BRACKETED.sub(" ", raw).strip())
+        if _GUEST.search(raw):
+            texts.append(_GUEST.sub("", raw).strip())
     for text in list(texts):
-        if re.search(r"\w[$!]\w|[$]\w", text):
+        if _STYLED.search(text):
             texts.append(re.sub(r"\$", "s", re.sub(r"(?<=\w)!(?=\w)", "i", text)))
-        if re.search(r"\d|[½¼¾]", text):
+        if _DIGIT.search(text):
             texts.append(_spoken(text))
-        texts.append(_in_digits(text))
-        texts.append(re.sub(r"\bpart (?=i{1,3}\b)", "part ", text, flags=re.IGNORECASE))
-    forms = dict.fromkeys(_compact(t) for t in texts)
+        elif _SPELLED.search(text):
+            texts.append(_in_digits(text))
+        if _ROMAN.search(text):
+            texts.append(_ROMAN.sub(lambda m: f"part {_ROMANS[m[1].lower()]}", text))
+    forms: dict[str, int] = {}  # compact form -> words that are more than articles and the like
+
+    def accept(text: str) -> None:
+        tokens = [fold(t) for t in _TOKEN.findall(text)]
+        forms.setdefault("".join(tokens), sum(t not in _SMALL for t in tokens))
+
     for text in texts:
-        if m := re.match(r"(?:the|a|an)\s+(?=\S)", text, re.IGNORECASE):
-            forms[_compact(text[m.end() :])] = None
-        forms[_compact(re.sub(r"(&|\+|\band)\s+the\s", r"\1 ", text, flags=re.IGNORECASE))] = None
+        accept(text)
+        if m := _ARTICLE.match(text):
+            accept(text[m.end() :])
+        if _AND_THE.search(text):
+            accept(_AND_THE.sub(r"\1 ", text))
     forms.pop("", None)
-    content = [t for t in _TOKEN.findall(raw) if fold(t) not in _SMALL]
-    cased = len(content) <= 1 and any(c.isupper() for c in raw)
-    return Name(raw, tuple(sorted(forms, key=len, reverse=True)), cased)
+    short = (
+        frozenset(f for f, n in forms.items() if n <= 1)
+        if any(c.isupper() or c.isdigit() for c in raw)
+        else frozenset()
+    )
+    return Name(raw, tuple(sorted(forms, key=len, reverse=True)), short)
 
 
 class Script:
@@ -204,43 +222,59 @@ class Script:
         return len(_WORD.findall(self.text))
 
     def find(self, name: Name) -> list[tuple[int, int]]:
-        """Where `name` is spoken, as spans of `text`, first accepted form first."""
-        found = []
+        """Where `name` is spoken, as spans of `text`, longest accepted form first."""
         if not name.forms:
             at = self.text.find(name.raw)
             return [(at, at + len(name.raw))] if name.raw and at >= 0 else []
+        found = []
         for form in name.forms:
             at = self._compact.find(form)
             while at >= 0:
                 first, last = self._starts.get(at), self._ends.get(at + len(form))
-                if first is not None and last is not None:
-                    span = (self.spans[first][0], self.spans[last][1])
-                    if not name.cased or self._stands_out(first, last):
-                        found.append(span)
+                if (
+                    first is not None
+                    and last is not None
+                    and not self._part_of_quote(first, last)
+                    and (form not in name.short or self._stands_out(first, last))
+                ):
+                    found.append((self.spans[first][0], self.spans[last][1]))
                 at = self._compact.find(form, at + 1)
         return found
 
+    def _part_of_quote(self, first: int, last: int) -> bool:
+        """Whether the words are only part of a quoted title: "Don't You" in "Don't You Want Me"."""
+        text, (start, _), (_, end) = self.text, self.spans[first], self.spans[last]
+        if text[start - 1 : start] == '"' and start:
+            closing = text.find('"', end)
+            rest = text[end:closing] if closing >= 0 else ""
+            extra = _TOKEN.findall(rest)
+            return bool(extra) and len(extra) <= 6 and not _OUTSIDE.match(rest)
+        if text[end : end + 1] == '"' or text[end + 1 : end + 2] == '"' and text[end : end + 1] in ",.!?":
+            if text.count('"', 0, start) % 2 == 0:
+                return False
+            opening = text.rfind('"', 0, start)
+            extra = _TOKEN.findall(text, opening, start)
+            return bool(extra) and len(extra) <= 6 and fold(extra[-1]) not in ("by", "from", "with", "the")
+        return False
+
     def _stands_out(self, first: int, last: int) -> bool:
-        """Whether a mention of a short name reads as a name: quoted, or capitalised other than by opening a sentence."""
-        start, end = self.spans[first][0], self.spans[last][1]
-        before, after = self.text[:start].rstrip(), self.text[end:]
-        if before[-1:] in ('"', "'", "*") and after.lstrip(".,!?")[:1] in (
-            '"',
-            "'",
-            "*",
-        ):
-            return True
-        if not any(c.isupper() for c in self.text):
+        """Whether a mention of a one-word name reads as a name: quoted, or capitalised other than by opening a sentence."""
+        text, (start, _), (_, end) = self.text, self.spans[first], self.spans[last]
+        before, after = text[:start].rstrip(), text[end : end + 40]
+        if before[-1:] and before[-1:] in "\"'*_" and after.lstrip(".,!?")[:1] in ('"', "'", "*", "_"):
             return True
         body = first
         while body < last and self.tokens[body] in _SMALL:
             body += 1
-        if not self.text[self.spans[body][0]].isupper() and not self.text[self.spans[body][0]].isdigit():
-            return False
-        if before and before[-1] not in ".!?:" or body > first:
-            return True
+        initial = text[self.spans[body][0]]
         follower = _FOLLOWER.match(after)
-        return not follower or follower[1] in _AFTER_NAME
+        if "".join(self.tokens[first : last + 1]).isdigit():
+            return bool(_NAMED.search(before)) or bool(follower and follower[1] in ("by", "from"))
+        if not initial.isupper() and not initial.isdigit():
+            return initial == text[start] and not any(c.isupper() for c in text)
+        if body > first or (before and before[-1] not in ".!?:…") or self.tokens[body] not in COMMON:
+            return True
+        return not follower or follower[1] in ("by", "from", "is", "was")
 
     def _mask(self, link: Link, protect: tuple[str, ...]) -> str:
         song, coming = link.song, link.next_song
@@ -252,39 +286,39 @@ class Script:
         if coming:
             wanted += [(coming.title, NEXT_TITLE), (coming.artist, NEXT_ARTIST)]
         wanted += [(p, NAME) for p in (link.dj.name, *protect) if p]
-        spans = [(s, e, mark) for rank, (raw, mark) in enumerate(wanted) for s, e in self.find(name_of(raw))]
+        spans = [(s, e, mark, raw) for raw, mark in wanted for s, e in self.find(name_of(raw))]
         # The longest mention wins ("Marrow Road" over the artist "Marrow"), the song's own names over others'.
         spans.sort(key=lambda m: (m[0] - m[1], m[2]))
-        taken: list[tuple[int, int, str]] = []
-        for s, e, mark in spans:
-            if all(e <= ts or s >= te for ts, te, _ in taken):
-                taken.append((s, e, mark))
+        taken: list[tuple[int, int, str, str]] = []
+        for s, e, mark, raw in spans:
+            if self.text[e : e + 1] == "." and self.text[e + 1 : e + 2].islower():
+                continue  # part of an address
+            if all(e <= ts or s >= te for ts, te, _, _ in taken):
+                taken.append((s, e, mark, raw))
         taken.sort()
-        self.masks = taken
+        self.masks = [m[:3] for m in taken]
         if not taken:
             return self.text
         parts, at, text = [], 0, self.text
-        for s, e, mark in taken:
-            s, e, keep = self._with_quotes(s, e)
+        for s, e, mark, raw in taken:
+            s, e, keep = self._with_quotes(s, e, raw)
             s = max(s, at)
             parts += [text[at:s], mark, keep]
             at = e
         return "".join(parts) + text[at:]
 
-    def _with_quotes(self, s: int, e: int) -> tuple[int, int, str]:
+    def _with_quotes(self, s: int, e: int, raw: str) -> tuple[int, int, str]:
         """Widen a name's span over brackets and quotes that belong to it; `keep` is punctuation to leave standing."""
         text = self.text
         if text[e : e + 1] == ")" and text.count("(", s, e) > text.count(")", s, e):
             e += 1
         if text[s - 1 : s] == "(" and text.count(")", s, e) > text.count("(", s, e):
             s -= 1
-        if text[s - 1 : s] in ("#", "$", "¿", "¡", "…") and s:
+        if s and raw[:1] == text[s - 1] and not raw[0].isalnum() and raw[0] not in "(\"'":
             s -= 1
         opening = text[s - 1 : s] if s else ""
-        if opening in ('"', "'", "*", "_"):
-            m = re.compile(r"([.,!?…)]{0,3})" + re.escape(opening)).match(text, e)
-            if m:
-                return s - 1, m.end(), m[1].replace(")", "")
+        if opening in _CLOSING and (m := _CLOSING[opening].match(text, e)):
+            return s - 1, m.end(), m[1].replace(")", "")
         return s, e, ""
 
     def count(self, mark: str) -> int:
@@ -295,21 +329,24 @@ class Script:
 _SENTENCE = re.compile(r"(?<=[.!?…])[\"')]*\s+|\n+")
 _WORD = re.compile(r"[^\s—]*[^\W_][^\s—]*")
 _FOLLOWER = re.compile(r"\s+([a-z']+)")
-_AFTER_NAME = frozenset(
-    [
-        "by",
-        "from",
-        "is",
-        "was",
-        "off",
-        "on",
-        "here",
-        "there",
-        "next",
-        "with",
-        "and",
-        "has",
-        "still",
-        "coming",
-    ]
+_OUTSIDE = re.compile(r"[\s,]*(?:by|from|with)\b")
+_NAMED = re.compile(r"\b(?:is|was|called|titled|played|heard|with)$")
+_CLOSING = {q: re.compile(r"([.,!?…)]{0,3})" + q) for q in "\"'"}
+# Words that open sentences often enough that a capital there does not make them a name.
+COMMON = frozenset(
+    """about after again ain't all alone alright always and angel another any are away baby back be beautiful because been
+    before believe better big black blue born both boys breathe bring but by bye call can can't change clean close closer cold
+    come could crazy crying dance days dear did do does don't don down dream dreams drive each easy else even ever every
+    everybody everything everywhere falling far fast feel fine fire first for forever free friday friends from get girl girls give go
+    gone good goodbye gotta great had happy hard has have he heart heaven hello help her here heroes hey high him his hit hold
+    home hope how hurt i if imagine in is it its jump just keep kiss know last late laugh leave let lets life light
+    like listen little live lonely long look lost love lovely low lucky many may maybe me memories midnight mine monday money
+    moon more morning most move much music must my need never new next nice night no nobody none not nothing now of oh ok old on once
+    one only open or our out over paradise people perfect play please power pride pretty quiet rain ready real red remember ride right
+    river rise roll round run sad safe same saturday save say see she should show silence sing sister slow smile so
+    some somebody someone something sometimes soon sorry speak stand star stars start stay still stop strange stronger summer sun
+    sunday sure sweet take talk tell thank thanks that the their them then there these they this those thunder time to
+    today together tomorrow tonight too trouble true trust try turn two under until up us waiting wait walk want warm
+    was watch water we well were what when where which while white who why wild will wish with without woman women wonderful
+    words work world would yes yesterday yet you young your youre""".split()
 )
