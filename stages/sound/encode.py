@@ -1,13 +1,9 @@
-"""Samples to the bytes of a WAV, FLAC, MP3 or Opus file and back, by libsndfile; and those bytes onto a disk."""
+"""Samples to the bytes of a WAV, FLAC, MP3 or Opus file and back, by libsndfile."""
 
 from __future__ import annotations
 
 import io
-import os
-import tempfile
-from contextlib import suppress
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
@@ -89,36 +85,6 @@ def decode(blob: bytes) -> Clip:
 
     samples, rate = soundfile.read(io.BytesIO(blob), dtype="float32", always_2d=True)
     return Clip(samples[:, 0] if samples.shape[1] == 1 else samples.mean(1), rate)
-
-
-def save(path: Path, blob: bytes) -> None:
-    """Write `blob` to `path`, folders included, so that a reader at any moment, and after a power cut, finds the old
-    file or the new one whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(blob)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes them private; a playout user must read them
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
-    with suppress(OSError, AttributeError):  # no such thing on Windows
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 def _level(kbps: float, least: int, most: int) -> float:

@@ -10,7 +10,8 @@ import numpy as np
 
 from engine.errors import RowError
 from stages.sound.clip import Clip, amplitude
-from stages.sound.encode import decode, encode, save
+from stages.sound.disk import save
+from stages.sound.encode import decode, encode
 from stages.sound.loudness import loudness, normalise
 from stages.sound.peaks import true_peak
 from stages.sound.resample import resample
