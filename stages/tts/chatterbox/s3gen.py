@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
+from engine.errors import UserError
+from stages.tts.chatterbox.checkpoint import Checkpoint, read_state
 from stages.tts.chatterbox.s3gen_flow import Draws, Row, flow_mels
 from stages.tts.chatterbox.s3gen_hift import fold_weight_norm, hift_waves
 
@@ -54,6 +56,34 @@ def spoken_tokens(tokens: Sequence[int], turbo: bool) -> torch.Tensor:
     """
     kept = [t for t in tokens if 0 <= t < VOCABULARY]
     return torch.tensor(kept + [SILENCE] * 3 if turbo and kept else kept, dtype=torch.long)
+
+
+def load_s3gen(checkpoint: Checkpoint, device: str | torch.device, conditioning: bool = True) -> S3Gen:
+    """Upstream's `S3Gen` with the checkpoint's weights, on `device`, in eval mode.
+
+    Args:
+        conditioning: with the speech tokenizer and speaker encoder (half of the weights), which only voices need.
+
+    Raises:
+        UserError: the weights do not fit upstream's modules.
+    """
+    from chatterbox.models.s3gen import S3Gen
+
+    model = S3Gen(meanflow=checkpoint.variant.meanflow)
+    state = read_state(checkpoint.s3gen)
+    try:
+        # As upstream's `from_local`, the Original's file may lack what is computed at construction.
+        lacking = set(model.load_state_dict(state, strict=False).missing_keys)
+    except RuntimeError as e:
+        problem = str(e).splitlines()[1].strip()
+        raise UserError(f"the weights do not fit S3Gen: {problem}", checkpoint.s3gen, "fetch them again") from None
+    lacking -= {f"tokenizer.{name}" for name in ("_mel_filters", "window")}
+    if lacking := sorted(k for k in lacking if not k.endswith("num_batches_tracked")):
+        problem = f"the weights lack {len(lacking)} tensors, {lacking[0]} first"
+        raise UserError(problem, checkpoint.s3gen, "fetch them again")
+    if not conditioning:
+        del model.tokenizer, model.speaker_encoder
+    return model.to(device).eval().requires_grad_(False)
 
 
 class Vocoder:
@@ -118,9 +148,7 @@ def full_fp32(except_tf32: bool = False) -> Iterator[None]:
     before = matmul.allow_tf32
     matmul.allow_tf32 = except_tf32
     try:
-        with torch.backends.cudnn.flags(
-            enabled=True, benchmark=False, deterministic=False, allow_tf32=except_tf32
-        ):
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=False, allow_tf32=except_tf32):
             yield
     finally:
         matmul.allow_tf32 = before

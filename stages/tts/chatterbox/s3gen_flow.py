@@ -1,8 +1,8 @@
 """Speech tokens to mel spectrograms for a ragged batch: upstream's flow modules, driven with every row's own length.
 
 Follows `chatterbox/models/s3gen/flow.py` (`CausalMaskedDiffWithXvec.inference`), `transformer/upsample_encoder.py`,
-`flow_matching.py` (`CausalConditionalCFM`) and `decoder.py` (`ConditionalDecoder.forward`). Those run one utterance at a
-time; given a batch they concatenate prompt and tokens without packing and cut all rows at one prompt length. Here
+`flow_matching.py` (`CausalConditionalCFM`) and `decoder.py` (`ConditionalDecoder.forward`). Those run one utterance at
+a time; given a batch they concatenate prompt and tokens without packing and cut all rows at one prompt length. Here
 
 * each row's voice prompt and tokens are packed together and padded on the right;
 * padding is zeroed before the encoder's look-ahead convolution, the only module that reads to the right;
@@ -190,9 +190,7 @@ def _embed_times(net: ConditionalDecoder, times: torch.Tensor, meanflow: bool) -
     return net.time_embed_mixer(torch.cat([embedded[:-1], embedded[1:]], dim=1))
 
 
-def estimate(
-    net: ConditionalDecoder, x: torch.Tensor, time: torch.Tensor, keep: torch.Tensor | None
-) -> torch.Tensor:
+def estimate(net: ConditionalDecoder, x: torch.Tensor, time: torch.Tensor, keep: torch.Tensor | None) -> torch.Tensor:
     """`ConditionalDecoder.forward` for packed input.
 
     Args:
@@ -227,7 +225,9 @@ def _stage(resnet, blocks, x, mask, time, keys) -> torch.Tensor:
 
 def _attend(attention, x: torch.Tensor, keys: torch.Tensor | None) -> torch.Tensor:
     """diffusers' plain self-attention without its per-call mask bookkeeping; `keys` is (B, 1, 1, T) bool."""
-    heads = [layer(x).unflatten(-1, (attention.heads, -1)).transpose(1, 2)
-             for layer in (attention.to_q, attention.to_k, attention.to_v)]
+    heads = [
+        layer(x).unflatten(-1, (attention.heads, -1)).transpose(1, 2)
+        for layer in (attention.to_q, attention.to_k, attention.to_v)
+    ]
     mixed = F.scaled_dot_product_attention(*heads, attn_mask=keys, scale=attention.scale)
     return attention.to_out[0](mixed.transpose(1, 2).flatten(2))

@@ -1,0 +1,325 @@
+"""Chatterbox's S3Gen as a backend: speech tokens of whole takes in, watermarked samples out.
+
+    found = locate("turbo")
+    spec = S3GenSpec(str(found.folder), "turbo", voices=str(VoiceStore(found, cache).folder))
+    with spec.open() as s3gen:
+        for outputs in s3gen.steps(requests): ...
+
+A request is one take. Its payload:
+
+    chunks  [{"tokens": [int, …], "pause_ms": int}, …]: T3's tokens of each chunk, and the silence after it
+    voice   name of a voice file under `voices` (`<name>.pt`)
+    seed    of the take's noise
+
+and its output's value `{"samples": float32 numpy [n], "sample_rate": 24000}`. Chunks of all takes are vocoded in
+batches of similar length, whichever take or voice they are of; a take comes out when its last chunk is done.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from engine import memory
+from engine.backend import BackendStats
+from engine.errors import EngineError, RowError, UserError
+from engine.records import Output, Request, derive_seed, digest
+from stages.tts.chatterbox.checkpoint import locate
+from stages.tts.chatterbox.t3_checkpoint import content_hash
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from stages.tts.chatterbox.s3gen import Utterance
+
+FRAMES_ON_GPU, FRAMES_ON_CPU = 16384, 2048
+WINDOW = 16
+"""Batches' worth of chunks drawn at a time: enough to sort them by length, and no more than memory bears."""
+JOIN_FADE_MS = 5
+
+
+@dataclass(frozen=True)
+class S3GenSpec:
+    """How to open S3Gen.
+
+    Attributes:
+        checkpoint: folder of upstream's file names, or hub id.
+        variant: `original`, `multilingual` or `turbo`.
+        voices: folder of voice files, see `voices.VoiceStore.folder`.
+        cache: folder for what is made once.
+        frames: most mel frames of a batch, voice prompts and padding counted; None for a default by device. A batch
+            that does not fit the GPU's memory is halved.
+        flow: precision of the flow estimator: `fp32`, `tf32` or `bf16`; see `s3gen.Vocoder`.
+        steps: Euler steps, None for upstream's.
+        watermark: put Perth's watermark into each take, as upstream does.
+        device: `cuda`, `cpu`; None for a GPU where there is one.
+    """
+
+    checkpoint: str
+    variant: str = "original"
+    voices: str = ""
+    cache: str = "~/.cache/voicetrack"
+    frames: int | None = None
+    flow: str = "fp32"
+    steps: int | None = None
+    watermark: bool = True
+    device: str | None = None
+
+    def identity(self) -> Mapping[str, Any]:
+        """Content of the weights and what changes the samples; the voices' folder is named by what made them."""
+        model = [self.variant, content_hash(locate(self.variant, self.checkpoint).s3gen, self.cache)]
+        return {
+            "model": model,
+            "voices": Path(self.voices).name,
+            "vocoder": [self.flow, self.steps],
+            "watermark": self.watermark,
+        }
+
+    def group(self) -> str:
+        """Equal for specs whose requests may share one backend."""
+        return digest(["s3gen", asdict(self)])
+
+    def open(self) -> S3GenBackend:
+        """A backend, not yet entered."""
+        return S3GenBackend(self)
+
+
+def chunk_seed(seed: int, index: int) -> int:
+    """Seed of the noise of chunk `index` of a take."""
+    return derive_seed(seed, index)
+
+
+@dataclass
+class _Take:
+    """One request under way."""
+
+    key: str
+    utterances: list[Utterance]
+    pauses: list[int]
+    waves: list[Any] = field(default_factory=list)
+    missing: int = 0
+    error: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        self.waves, self.missing = [None] * len(self.utterances), len(self.utterances)
+
+    def put(self, index: int, wave: np.ndarray | RowError) -> bool:
+        """Take in chunk `index`; True when it was the last one missing."""
+        self.missing -= 1
+        if isinstance(wave, RowError):
+            self.error = wave.to_dict()
+        else:
+            self.waves[index] = wave
+        return self.missing == 0
+
+
+Piece = tuple[_Take, int]
+
+
+class S3GenBackend:
+    """S3Gen's flow and HiFT on one device, from opening to closing.
+
+    Raises (on entering):
+        UserError: the checkpoint cannot be used, the watermark cannot be loaded.
+    """
+
+    def __init__(self, spec: S3GenSpec):
+        self.spec, self.stats = spec, BackendStats()
+        self.vocoder: Any = None
+        self.watermark: Any = None
+
+    def __enter__(self) -> Self:
+        started = time.perf_counter()
+        # Imported before memory is first measured: what Python modules take does not come back.
+        import torch
+
+        from stages.tts.chatterbox.s3gen import Vocoder, load_s3gen
+        from stages.tts.chatterbox.voices import load_voice
+        from stages.tts.chatterbox.watermark import Watermark
+
+        self._before = memory.used_mib()
+        device = self.spec.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        if self.spec.watermark:
+            self.watermark = Watermark()
+        found = locate(self.spec.variant, self.spec.checkpoint)
+        self.vocoder = Vocoder(load_s3gen(found, device, conditioning=False), self.spec.flow, self.spec.steps)
+        self.frames = self.spec.frames or (FRAMES_ON_CPU if device == "cpu" else FRAMES_ON_GPU)
+
+        @lru_cache(maxsize=256)
+        def voice(name: str) -> Mapping[str, Any]:
+            path = Path(self.spec.voices).expanduser() / f"{name}.pt"
+            part = load_voice(path)["gen"]
+            return {k: v.to(device) if torch.is_tensor(v) else v for k, v in part.items()}
+
+        self._voice = voice
+        self.stats.extra = {"device": device, "audio_seconds": 0.0, "vocode_s": 0.0, "batches": 0, "halved": 0}
+        self.stats.extra |= {"frames": 0, "padded_frames": 0}
+        self.stats.load_s = time.perf_counter() - started
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        started = time.perf_counter()
+        used = memory.used_mib()
+        self.stats.footprint_mib = used - self._before
+        on_gpu = self.vocoder is not None and self.vocoder.device.type == "cuda"
+        self.vocoder = self.watermark = self._voice = None
+        if on_gpu:
+            import gc
+
+            import torch
+
+            gc.collect()
+            torch.cuda.empty_cache()
+        self.stats.returned_mib = used - memory.settle(self._before, self.stats.footprint_mib)
+        self.stats.close_s = time.perf_counter() - started
+
+    def steps(self, requests: Iterable[Request]) -> Iterator[list[Output]]:
+        """Vocode `requests`, yielding takes as their last chunk and their watermark are done.
+
+        Raises:
+            EngineError: the backend is not open.
+        """
+        if self.vocoder is None:
+            raise EngineError("the S3Gen backend is not open")
+        from stages.tts.chatterbox.s3gen import buckets
+
+        finishing: deque[Future[Output]] = deque()
+        # Joining and watermarking take the CPU about 0.02 s a second of audio: done beside the device's work.
+        with ThreadPoolExecutor(max(1, min(8, (os.cpu_count() or 2) // 2))) as pool:
+            for takes, refused in self._windows(requests):
+                if refused:
+                    yield refused
+                pieces: list[Piece] = [(take, i) for take in takes for i in range(len(take.utterances))]
+                for batch in buckets(pieces, lambda p: p[0].utterances[p[1]].frames, self.frames):
+                    whole = [t for (t, i), wave in zip(batch, self._vocode(batch), strict=True) if t.put(i, wave)]
+                    finishing.extend(pool.submit(self._finish, take) for take in whole)
+                    if done := self._finished(finishing, wait=False):
+                        yield done
+                if done := self._finished(finishing, wait=True):
+                    yield done
+
+    def _windows(self, requests: Iterable[Request]) -> Iterator[tuple[list[_Take], list[Output]]]:
+        """Takes in groups of about `WINDOW` batches, and the outputs of requests that cannot be spoken."""
+        takes: list[_Take] = []
+        refused: list[Output] = []
+        frames = 0
+        for request in requests:
+            try:
+                take = self._take(request)
+            except RowError as e:
+                refused.append(Output(request.key, error=e.to_dict()))
+                continue
+            takes.append(take)
+            frames += sum(u.frames for u in take.utterances)
+            if frames >= WINDOW * self.frames:
+                yield takes, refused
+                takes, refused, frames = [], [], 0
+        if takes or refused:
+            yield takes, refused
+
+    def _take(self, request: Request) -> _Take:
+        from stages.tts.chatterbox.s3gen import Utterance, spoken_tokens
+
+        payload, turbo = request.payload, self.vocoder.meanflow
+        try:
+            voice = self._voice(payload["voice"])
+            chunks = [(spoken_tokens(c["tokens"], turbo), int(c.get("pause_ms", 0))) for c in payload["chunks"]]
+            seed = int(payload["seed"])
+        except UserError as e:
+            raise RowError("bad_voice", str(e)) from e
+        except (KeyError, TypeError, ValueError) as e:
+            raise RowError("bad_request", f"not a take: {type(e).__name__} {e}") from e
+        if not chunks or not all(len(tokens) for tokens, _ in chunks):
+            raise RowError("no_speech_tokens", "there are no speech tokens to voice", chunks=len(chunks))
+        utterances = [Utterance(tokens, voice, chunk_seed(seed, i)) for i, (tokens, _) in enumerate(chunks)]
+        return _Take(request.key, utterances, [pause for _, pause in chunks])
+
+    def _vocode(self, batch: Sequence[Piece]) -> list[np.ndarray | RowError]:
+        """Waves of a batch on the host; a chunk too big for the device even alone gives its error instead."""
+        from stages.tts.chatterbox.s3gen import halving
+
+        started = time.perf_counter()
+        extra = self.stats.extra
+
+        def waves(part: Sequence[Piece]) -> list[np.ndarray | RowError]:
+            import torch
+
+            try:
+                made = self.vocoder.waves([take.utterances[i] for take, i in part])
+                host = torch.cat(made).cpu().numpy()
+            except torch.OutOfMemoryError:
+                if len(part) > 1:
+                    raise
+                return [RowError("out_of_memory", "a chunk does not fit the device's memory; cut the text shorter")]
+            ends = [0]
+            for wave in made:
+                ends.append(ends[-1] + len(wave))
+            return [host[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+
+        def halved(_: int) -> None:
+            extra["halved"] += 1
+
+        result = halving(waves, batch, halved)
+        lengths = [take.utterances[i].frames for take, i in batch]
+        extra["batches"] += 1
+        extra["frames"] += sum(lengths)
+        extra["padded_frames"] += len(lengths) * max(lengths)
+        extra["vocode_s"] += time.perf_counter() - started
+        return result
+
+    def _finished(self, finishing: deque[Future[Output]], wait: bool) -> list[Output]:
+        """Take what is ready off the head of `finishing`; everything if `wait`."""
+        done = []
+        while finishing and (wait or finishing[0].done()):
+            done.append(finishing.popleft().result())
+            self.stats.extra["audio_seconds"] += done[-1].usage.get("audio_seconds", 0.0)
+        return done
+
+    def _finish(self, take: _Take) -> Output:
+        """Join a take's chunks and watermark it."""
+        from stages.tts.chatterbox.s3gen import SAMPLE_RATE
+
+        try:
+            if take.error:
+                return Output(take.key, error=take.error)
+            samples = join(take.waves, take.pauses, SAMPLE_RATE)
+            _need_finite(samples)
+            if self.watermark is not None:
+                samples = self.watermark.apply(samples, SAMPLE_RATE)
+                _need_finite(samples)
+        except RowError as e:
+            return Output(take.key, error=e.to_dict())
+        finally:
+            take.waves = []
+        seconds = len(samples) / SAMPLE_RATE
+        tokens = sum(len(u.tokens) for u in take.utterances)
+        usage = {"audio_seconds": seconds, "speech_tokens": tokens, "chunks": len(take.utterances)}
+        return Output(take.key, {"samples": samples, "sample_rate": SAMPLE_RATE}, usage)
+
+
+def join(waves: Sequence[np.ndarray], pauses_ms: Sequence[int], sample_rate: int) -> np.ndarray:
+    """`waves` one after another, each followed by its pause; where one ends in the middle it is faded out over 5 ms."""
+    import numpy as np
+
+    parts = []
+    for i, (wave, pause) in enumerate(zip(waves, pauses_ms, strict=True)):
+        if i < len(waves) - 1:
+            fade = min(len(wave), sample_rate * JOIN_FADE_MS // 1000)
+            wave = np.concatenate([wave[: len(wave) - fade], wave[len(wave) - fade :] * np.linspace(1, 0, fade)])
+        parts += [wave, np.zeros(sample_rate * max(0, pause) // 1000)]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def _need_finite(samples: np.ndarray) -> None:
+    import numpy as np
+
+    bad = int((~np.isfinite(samples)).sum())
+    if bad:
+        raise RowError("non_finite_audio", f"{bad} of {len(samples)} samples are no numbers", samples=bad)
