@@ -261,7 +261,7 @@ def test_control_tokens_are_broken_and_real_text_is_not():
 
 
 def test_a_catalog_is_rendered_faster_than_any_model_reads_it(sample):
-    """20,000 prompts in a few seconds of processor time; the best of some rounds, since other work shares the machine."""
+    """20,000 prompts in a few seconds of processor time; the best of some rounds, as other work shares the machine."""
     prompts, links = Prompts(sample), list(sample.links())
     best = 1.0
     for _ in range(8):
