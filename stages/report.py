@@ -1,4 +1,4 @@
-"""report: `report/summary.json` and a screen of it, from all the checkpoint holds."""
+"""report: `report/summary.json`, a screen of it and the page `report/report.html`, from all the checkpoint holds."""
 
 from __future__ import annotations
 
@@ -37,10 +37,13 @@ class Report(Stage):
         return iter(())
 
     def finish(self) -> dict[str, Any]:
-        """Write the summary; returns it, as the run's figures."""
+        """Write summary and page; returns the summary, as the run's figures."""
+        from stages.page import page_html
+
         found = list(outcomes(self.desk))
         figures = summary(self.desk, found)
         self.job.checkpoint.write_file("report/summary.json", orjson.dumps(figures, option=orjson.OPT_INDENT_2))
+        self.job.checkpoint.write_file("report/report.html", page_html(self.desk, found, figures))
         self.job.shared.setdefault("screens", []).append(_screen(figures, self.job))
         return figures
 
