@@ -19,6 +19,7 @@ from stages.sound.settings import SoundSettings
 from stages.sound.tags import Tags, tag
 from stages.sound.trim import fade, trim
 
+_OVERSHOOT_DB = {"mp3": 0.1, "opus": 0.45}  # of nine limited takes in ten; saves them a second encoding
 _ENCODINGS = 5  # of one lossy file, to get its decoded peaks under the ceiling
 
 
@@ -75,7 +76,7 @@ def master(clip: Clip, settings: SoundSettings) -> Mastered:
         raise RowError("silent", "the take is silence from end to end")
     trimmed = fade(resample(trimmed, settings.sample_rate or clip.sample_rate), settings.fade_in_s, settings.fade_out_s)
     try:
-        finished, gain = normalise(trimmed, settings.target_lufs, settings.ceiling_dbtp, settings.max_limiting_db)
+        finished, gain = normalise(trimmed, settings.target_lufs, _ceiling(settings), settings.max_limiting_db)
     except ValueError as error:
         raise RowError("silent", f"the take cannot be brought to a loudness: {error}") from error
     return Mastered(finished, gain, head, tail)
@@ -93,7 +94,7 @@ def write(path: Path, mastered: Mastered, settings: SoundSettings, tags: Tags) -
     Raises:
         OSError: the file cannot be written; nothing is left of it.
     """
-    clip, ceiling = mastered.clip, settings.ceiling_dbtp
+    clip, ceiling = mastered.clip, _ceiling(settings)
     for attempt in range(1, _ENCODINGS + 1):
         blob = encode(clip, settings.format, settings.bitrate_kbps, settings.bit_depth)
         figures = mastered.figures(decode(blob))
@@ -107,3 +108,7 @@ def write(path: Path, mastered: Mastered, settings: SoundSettings, tags: Tags) -
             clip = clip.with_samples(clip.samples * np.float32(amplitude(-over - 0.2)))
     save(path, tag(blob, settings.format, tags))
     return figures
+
+
+def _ceiling(settings: SoundSettings) -> float:
+    return settings.ceiling_dbtp - _OVERSHOOT_DB.get(settings.format, 0.0)

@@ -14,19 +14,23 @@ from pathlib import PurePosixPath
 
 LONGEST = 60  # characters of a part; three of them, hashes and a folder stay under Windows' 260
 _PLAIN = re.compile(rf"[a-z0-9_][a-z0-9_-]{{0,{LONGEST - 1}}}")
+_TAKE = re.compile(r"(.*)@([1-9][0-9]{0,2})", re.DOTALL)  # a further take of a link
 _RESERVED = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]")  # on Windows, with any extension
 
 
 def file_name(key: str, format: str) -> PurePosixPath:
-    """Relative path of the file of the link `key` (`dj/kind/subject`; further slashes belong to the subject).
+    """Relative path of the file of a take: of the link `dj/kind/subject` (further slashes belong to the subject), or
+    its n-th take `dj/kind/subject@n`, which becomes `subject.n`.
 
     Raises:
         KeyError: unknown format.
     """
     from stages.sound.settings import EXTENSIONS
 
-    *folders, last = map(_safe, key.split("/", 2))
-    return PurePosixPath(*folders, last + EXTENSIONS[format])
+    *folders, subject = key.split("/", 2)
+    take = _TAKE.fullmatch(subject)
+    stem = f"{_safe(take[1])}.{take[2]}" if take else _safe(subject)
+    return PurePosixPath(*map(_safe, folders), stem + EXTENSIONS[format])
 
 
 def _safe(part: str) -> str:
