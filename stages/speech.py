@@ -97,26 +97,30 @@ class YearSaid:
         return (year % 100 if self.value < 100 else year) == self.value
 
 
-_COUNTED = (
+def _any_of(*phrases: str) -> re.Pattern:
+    return re.compile("|".join(phrases))
+
+
+_COUNTED = (  # what follows a number that counts things and is no year
     r"(?!\s*-?\s*(?:miles?|people|feet|foot|times|light|watts?|copies|nights?|days?|ways|tons?|dollars|pounds|minutes?|"
     r"seconds?|hours?|degrees?|percent|per cent|years?|weeks?|steps|men|words|listeners|fans|acres|metres|meters|vision|"
     r"bucks|kilometres|kilometers|strong|seats?))"
 )
 _WHEN = r"(?:back in|in|of|from|since|circa|year|around|late|early|mid)"
-_YEAR = re.compile(
-    rf"""(?<![\d.,:$£€-])(?P<y4>1[89]\d\d|20\d\d)(?P<s4>'?s)?\b(?![\d:%]|[.,]\d){_COUNTED}
-    |(?<![\w'])'(?P<y2>\d\d)(?P<s2>s)?\b
-    |\b(?P<d2>[1-9]0)'?s\b
-    |\b(?:nineteen[- ])?(?P<dw>{"|".join(DECADES)})\b
-    |\b(?P<dk>noughties|aughts|two[- ]thousands)\b
-    |\bnineteen[- ](?:(?P<h19>hundred)|(?:oh|o|zero|aught)[- ](?P<o19>{_ONE})|(?P<t19>(?:{_TEN})(?:[- ](?:{_ONE}))?|{_TEEN}))\b
-    |\btwenty[- ](?:(?:oh|o)[- ](?P<o20>{_ONE})|(?P<t20>{_TEEN}|twenty[- ](?:{_ONE})|twenty))\b{_COUNTED}
-    |\btwo[ -]thousand(?:[ -]and)?[ -](?P<k20>{UNDER_100})\b{_COUNTED}
-    |\b{_WHEN}[ ](?P<k00>two[ -]thousand)\b(?!\s+(?:and|{_ONE}|{_TEEN}|{_TEN})\b){_COUNTED}
-    |\b{_WHEN}[ ]'?(?P<w2>(?:fifty|sixty|seventy|eighty|ninety)[- ](?:{_ONE}))\b{_COUNTED}
-    |\b(?:back[ ]in|(?:summer|winter|spring|autumn|fall|class)[ ]of|since|circa)[ ](?P<b2>\d\d)\b(?![:.]\d){_COUNTED}
-    """,
-    re.VERBOSE,
+_YEAR = _any_of(
+    rf"(?<![\d.,:$£€-])(?P<y4>1[89]\d\d|20\d\d)(?P<s4>'?s)?\b(?![\d:%]|[.,]\d){_COUNTED}",  # 1987, 1980s
+    r"(?<![\w'])'(?P<y2>\d\d)(?P<s2>s)?\b",  # '87, '80s
+    r"\b(?P<d2>[1-9]0)'?s\b",  # 80s
+    rf"\b(?:nineteen[- ])?(?P<dw>{'|'.join(DECADES)})\b",  # eighties
+    r"\b(?P<dk>noughties|aughts|two[- ]thousands)\b|\btwenty[- ](?P<dt>tens|teens|twenties)\b",
+    r"\bnineteen[- ](?P<h19>hundred)",
+    rf"\bnineteen[- ](?:oh|o|zero|aught)[- ](?P<o19>{_ONE})",
+    rf"\bnineteen[- ](?P<t19>(?:{_TEN})(?:[- ](?:{_ONE}))?|{_TEEN})\b",  # nineteen eighty-seven
+    rf"\btwenty[- ](?:(?:oh|o)[- ](?P<o20>{_ONE})|(?P<t20>{_TEEN}|twenty[- ](?:{_ONE})|twenty))\b{_COUNTED}",
+    rf"\btwo[ -]thousand(?:[ -]and)?[ -](?P<k20>{UNDER_100})\b{_COUNTED}",
+    rf"\b{_WHEN} (?P<k00>two[ -]thousand)\b(?!\s+(?:and|{_ONE}|{_TEEN}|{_TEN})\b){_COUNTED}",
+    rf"\b{_WHEN} '?(?P<w2>(?:fifty|sixty|seventy|eighty|ninety)[- ](?:{_ONE}))\b{_COUNTED}",  # summer of sixty-nine
+    rf"\b(?:back in|(?:summer|winter|spring|autumn|fall|class) of|since|circa) (?P<b2>\d\d)\b(?![:.]\d){_COUNTED}",
 )
 _HINT = re.compile(r"\d\d|nineteen|twent|ties\b|aughts|two[ -]thou|noughties|ty[- ]")
 _AGE = re.compile(r"\bin (?:his|her|their|your|my|our|its)(?: \w+)? $")
@@ -141,6 +145,8 @@ def years_said(plain: str) -> Iterator[YearSaid]:
             )
         elif kind == "dk":
             value, decade = 2000, True
+        elif kind == "dt":
+            value, decade = 2020 if said["dt"] == "twenties" else 2010, True
         elif kind in ("h19", "o19", "t19"):
             value, decade = (
                 1900 + (0 if kind == "h19" else words_to_number(said[kind])),
@@ -201,35 +207,39 @@ _PARTS = {
 _HOURS = "|".join((*ONES, "ten", "eleven", "twelve"))
 _ANY_HOUR = rf"(?:\d{{1,2}}(?![\d:.]\d|\d)|{_HOURS}|noon|midday|midnight)"
 _STEP = r"(?:five|ten|twenty[- ]five|twenty|5|10|20|25)"
-_NOW = (
-    r"(?:it's|it is|it was|it's now|is now|now|just|just gone|time is|time:|time's|clock(?:s)? (?:say|says|read|reads|strike|strikes|"
-    r"struck|hit|hits|show|shows|has struck|just struck)|(?:strikes|struck|stroke of|strike of)|coming up (?:on|to)|"
-    r"nearly|almost|bang on|dead on|exactly|turned|gone|crept (?:up )?to|ticked (?:over|round|past) (?:to )?|straight[- ]up|hour is|hour of)"
+_NOW = (  # after these a bare number is the hour
+    r"(?:it's|it is|it was|it's now|is now|now|just|just gone|time is|time:|time's|clocks? (?:say|read|strike|hit|show)s?|"
+    r"clocks? (?:has |have |just )?struck|strikes|struck|stroke of|strike of|coming up (?:on|to)|nearly|almost|bang on|"
+    r"dead on|exactly|turned|gone|crept (?:up )?to|ticked (?:over|round|past)(?: to)?|straight[- ]up|hour is|hour of)"
 )
-_CLOCK = re.compile(
-    rf"""(?<![\d:.$£€])(?P<dh>[01]?\d|2[0-3])\s?[:.h]\s?(?P<dm>[0-5]\d)(?![\d%]|[:.]\d|\s*(?:fm|mhz|degrees|percent|metres|miles))
-    |(?<![\d:.])(?P<mh>[01]\d|2[0-3])(?P<mm>[0-5]\d)(?=\s*(?:hours|hrs|h\b))
-    |(?<![\d:.])(?P<zh>0\d)(?P<zm>[0-5]\d)(?![\d:.]*\d)
-    |(?<!from[ ])\b(?:(?P<half>half)|(?P<quarter>(?:a[ ])?quarter)|(?P<step>{_STEP}))
-        (?:[- ](?:minutes?|mins?))?[- ](?P<dir>past|after|gone|to|till|til|'til|until|before|of)
-        [- ](?:the[ ]hour[ ]of[ ])?(?P<rh>{_ANY_HOUR})\b(?![ ]of\b)
-    |\b(?:(?P<hhour>half[ ]an[ ]hour)|(?P<qhour>(?:a[ ])?quarter[ ]of[ ]an[ ]hour)|(?P<mins>\d{{1,2}}|{UNDER_100})[- ](?:minutes?|mins?))
-        [- ](?:(?P<dir2>past|after|gone|into|to|till|til|'til|until|before|from|shy[ ]of|short[ ]of|away[ ]from|ahead[ ]of|off))
-        [- ](?:the[ ]hour[ ]of[ ])?(?P<rh2>{_ANY_HOUR})\b
-    |\bhalf[- ](?P<gb>{_HOURS})\b
-    |\b(?P<sh>{_HOURS}|1[0-2]|[1-9])[- ](?:(?:oh|o)[- ](?P<so>{_ONE})|(?P<sm>{_TEEN}|(?:twenty|thirty|forty|fifty)(?:[- ](?:{_ONE}))?))\b
-        (?![- ](?:minutes?|years?|times|degrees|percent|miles|past|to|after))
-    |(?<![\d:.])\b(?P<ph>1[0-2]|[1-9])[ ](?P<pm>[0-5]\d)\b(?![\d:.]\d|[ ](?:minutes?|years?|degrees|percent|miles))
-    |(?<![\d:.])\b(?P<oh>\d{{1,2}}|{_HOURS})(?:[ ]?o'?[ -]?clock|[ ](?:on[ ]the[ ](?:dot|nose|clock|button)|sharp|exactly|bells|hundred[ ]hours)
-        |(?=[ ]?(?:[ap]\.m\b|[ap]m\b|a\.m\.|p\.m\.|[ap][ ]m\b|in[ ]the[ ](?:morning|afternoon|evening)|at[ ]night\b)))
-    |\b(?P<named>noon|midday|midnight)\b
-    |\b{_NOW}[ ](?:(?:gone|past|turned|about|around|exactly|precisely|nearly|almost|just|bang[ ]on|dead[ ]on|coming[ ]up[ ](?:to|on)|on|at|only|already)[ ])*
-        (?P<bare>\d{{1,2}}|{_HOURS})\b(?![.:]\d|-\w)(?=\s*(?:[.,;!?—–-]|$|in[ ]the|on[ ](?!its)|here|now\b|and\b|already|this|at\b|across|by[ ]the|down|everywhere|all[ ]over|tonight|today))
-    """,
-    re.VERBOSE,
+_WARM_UP = (
+    r"(?:(?:gone|past|turned|about|around|exactly|precisely|nearly|almost|just|bang on|dead on|coming up (?:to|on)|on|at|"
+    r"only|already) )*"
+)
+_CLOCK = _any_of(
+    r"(?<![\d:.$£€])(?P<dh>[01]?\d|2[0-3])\s?[:.h]\s?(?P<dm>[0-5]\d)"
+    r"(?![\d%]|[:.]\d|\s*(?:fm|mhz|degrees|percent|metres|miles))",  # 7:30, 7.30
+    r"(?<![\d:.])(?P<mh>[01]\d|2[0-3])(?P<mm>[0-5]\d)(?=\s*(?:hours|hrs|h\b))|(?<![\d:.])(?P<zh>0\d)(?P<zm>[0-5]\d)(?![\d:.]*\d)",
+    rf"(?<!from )\b(?:(?P<half>half)|(?P<quarter>(?:a )?quarter)|(?P<step>{_STEP}))(?:[- ](?:minutes?|mins?))?[- ]"
+    rf"(?P<dir>past|after|gone|to|till|til|'til|until|before|of)[- ](?:the hour of )?(?P<rh>{_ANY_HOUR})\b(?! of\b)",
+    rf"\b(?:(?P<hhour>half an hour)|(?P<qhour>(?:a )?quarter of an hour)|(?P<mins>\d{{1,2}}|{UNDER_100})[- ](?:minutes?|mins?))"
+    r"[- ](?P<dir2>past|after|gone|into|to|till|til|'til|until|before|from|shy of|short of|away from|ahead of|off)"
+    rf"[- ](?:the hour of )?(?P<rh2>{_ANY_HOUR})\b",
+    rf"\bhalf[- ](?P<gb>{_HOURS})\b",  # half seven, as said in Britain
+    rf"\b(?P<sh>{_HOURS}|1[0-2]|[1-9])[- ](?:(?:oh|o)[- ](?P<so>{_ONE})|"
+    rf"(?P<sm>{_TEEN}|(?:twenty|thirty|forty|fifty)(?:[- ](?:{_ONE}))?))\b"
+    r"(?![- ](?:minutes?|years?|times|degrees|percent|miles|past|to|after))",  # seven thirty
+    r"(?<![\d:.])\b(?P<ph>1[0-2]|[1-9]) (?P<pm>[0-5]\d)\b(?![:.]\d| (?:minutes?|years?|degrees|percent|miles))",
+    rf"(?<![\d:.])\b(?P<oh>\d{{1,2}}|{_HOURS})(?: ?o'?[ -]?clock|"
+    r" (?:on the (?:dot|nose|clock|button)|sharp|exactly|bells|hundred hours)|"
+    r"(?= ?(?:[ap]\.m\b|[ap]m\b|[ap] m\b|in the (?:morning|afternoon|evening)|at night\b)))",  # seven o'clock, 7 am
+    r"\b(?P<named>noon|midday|midnight)\b",
+    rf"\b{_NOW} {_WARM_UP}(?P<bare>\d{{1,2}}|{_HOURS})\b(?![.:]\d|-\w)"
+    r"(?=\s*(?:[.,;!?—–-]|$|in the|on (?!its)|here|now\b|and\b|already|this|at\b|across|by the|down|everywhere|all over|tonight|today))",
 )
 _PART = re.compile(
-    r"[ ,]{0,2}(?:(?P<m>[ap])\.?\s?m\b|(?:in the|this|of the|on a|of a|tomorrow)(?: \w+)? (?P<p>morning|afternoon|evening)|(?P<n>at night|tonight))"
+    r"[ ,]{0,2}(?:(?P<m>[ap])\.?\s?m\b|"
+    r"(?:in the|this|of the|on a|of a|tomorrow)(?: \w+)? (?P<p>morning|afternoon|evening)|(?P<n>at night|tonight))"
 )
 _TO = (
     "to",

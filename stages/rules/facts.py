@@ -167,7 +167,9 @@ def weather_facts(script: Script, link: Link, options: Mapping[str, Any], names:
         text = m[0].strip(" —")
         if m["percent"] is None and any(abs(value - t) <= options["tolerance"] for t in known):
             said_one = True
-            before = plain[: m.start()]
+            before = plain[: m.start()].rpartition(" and ")[2]
+            if place := _PLACED.match(plain, m.end()):
+                before = "high " if place[1] in ("top", "warmest", "high") else "low "
             if len(set(known)) == 2 and forecast.high != value != forecast.low:
                 continue  # within tolerance of both
             if value == forecast.low != forecast.high and _HIGH.search(before) and not _LOW.search(before):
@@ -198,9 +200,13 @@ def weather_facts(script: Script, link: Link, options: Mapping[str, Any], names:
     if said_one:
         return
     stems = [w[:5] for w in re.findall(r"[a-z]{4,}", forecast.conditions.lower()) if w not in _IDLE]
+    stems = stems or re.findall(r"\w+", forecast.conditions.lower())
     mentioned = any(_FAMILY[f].search(plain) for f in families) or any(f" {s}" in f" {plain}" for s in stems)
     if not mentioned and (families or not _ANY_WEATHER.search(plain)):
         yield f"does not say what the weather is: {_summary(forecast)}"
+
+
+_PLACED = re.compile(r"(?: degrees)?,? (?:at|for|on|as) (?:the|a) (top|warmest|high|bottom|coldest|low)\b")
 
 
 def _figures(plain: str, clock: list[tuple[int, int]]) -> Iterator[tuple[float, re.Match]]:

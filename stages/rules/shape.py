@@ -11,7 +11,7 @@ from typing import Any
 from stages.link import WORDS_PER_SECOND, Link
 from stages.rules.names import Names
 from stages.rules.registry import rule
-from stages.rules.text import Script
+from stages.rules.text import MARKS, Script
 
 
 @rule(
@@ -55,35 +55,12 @@ def cut_off(script: Script, link: Link, options: Mapping[str, Any], names: Names
         yield "leaves a bracket open"
 
 
-_SAID = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_SAID = re.compile(rf"[^\W_]+(?:'[^\W_]+)*|[{MARKS}]")
 _DOUBLE = re.compile(
     r"\b(the|a|an|of|to|and|is|are|was|in|for|with|this|it|you|we|i|your|my|our|their|at|from|by|it's|here's)\s+\1\b(?!')"
 )
-_TRIPLE = re.compile(r"\b([^\W\d_]{2,})(?:\s+\1\b){2,}")
 _MAY_TRIPLE = frozenset(
-    [
-        "la",
-        "na",
-        "no",
-        "yeah",
-        "hey",
-        "ha",
-        "ho",
-        "oh",
-        "da",
-        "doo",
-        "sha",
-        "bye",
-        "tick",
-        "choo",
-        "knock",
-        "very",
-        "long",
-        "far",
-        "never",
-        "many",
-        "row",
-    ]
+    "la na no yeah hey ha ho oh da doo sha bye tick choo knock very long far never many row".split()
 )
 
 
@@ -94,18 +71,25 @@ _MAY_TRIPLE = frozenset(
 def repetition(script: Script, link: Link, options: Mapping[str, Any], names: Names) -> Iterator[str]:
     plain = script.plain
     said = _SAID.findall(plain)
-    if any(map(operator.eq, said, said[1:])):
+    parts = plain.split()
+    if any(
+        a == b == c and a.strip(".,!?") not in _MAY_TRIPLE for a, b, c in zip(parts, parts[1:], parts[2:], strict=False)
+    ):
+        again = next(a for a, b, c in zip(parts, parts[1:], parts[2:], strict=False) if a == b == c)
+        yield f'repeats a word over and over: "{again}"'
+    elif any(map(operator.eq, said, said[1:])):
         if m := _DOUBLE.search(plain):
             yield f'doubles a word: "{m[0]}"'
-        elif (m := _TRIPLE.search(plain)) and m[1] not in _MAY_TRIPLE:
-            yield f'repeats a word over and over: "{m[0][:40]}"'
     if len(script.sentences) > 1:
         sentences = [" ".join(_SAID.findall(s)) for s in script.sentences]
         if len(set(sentences)) < len(sentences):
-            twice = [s for s, n in Counter(s for s in sentences if s.count(" ") >= 2).items() if n > 1]
+            twice = [s for s, n in Counter(s for s in sentences if " " in s).items() if n > 1]
             if twice:
                 yield f'says a sentence twice: "{twice[0][:60]}"'
                 return
+    if phrase := _looped(said):
+        yield f'repeats itself over and over: "{phrase}"'
+        return
     n = options["words"]
     runs = list(zip(*(said[i:] for i in range(n)), strict=False))
     if len(set(runs)) < len(runs):
@@ -114,3 +98,14 @@ def repetition(script: Script, link: Link, options: Mapping[str, Any], names: Na
             if i - seen.setdefault(run, i) >= n:
                 yield f'repeats itself: "{" ".join(run)}"'
                 return
+
+
+def _looped(said: list[str]) -> str | None:
+    """A phrase of two to six words that comes three times running."""
+    for n in range(2, 7):
+        run = 0
+        for i, same in enumerate(map(operator.eq, said, said[n:])):
+            run = run + 1 if same else 0
+            if run == 2 * n:
+                return " ".join(said[i - n + 1 : i + 1]).translate(dict.fromkeys(map(ord, MARKS), "…"))
+    return None

@@ -38,7 +38,7 @@ _HEARD = _any(
     r"\b(?:was|wasn't|weren't) (?:that|those)\b",
     rf"\bthat's (?:been |how |it for |all from |the (?:one and only|great|mighty|lovely|wonderful|late) )?{SONG}(?! for you)",
     r"\bthat's (?:all|it) from\b|\bthat's how (?:you|it|they|she|he)\b|\bhow about that\b",
-    rf"\bit was {SONG}",
+    rf"\bit was {SONG}|\b(?:you|we)(?:'ve| have)? just {_PAST}\b",
     r"\b(?:we|you)(?:'ve|'d| all| have| had| both)?(?: just| only| now| all| already)* "
     r"(?:heard(?! me\b)|been (?:listening|hearing|in|with|treated)|listened|enjoyed|played|spun|caught|spent|drifted|rode|danced|sailed|floated)\b",
     r"\byou were (?:just )?(?:listening|hearing|in the company)",
@@ -75,12 +75,12 @@ _FORWARD = _any(
     r"(?:hear|listen|play|spin|get|go|give(?! it up| a hand| them a)|dive|roll|kick|slide|settle|drop|start|enjoy|turn|take|let|welcome|ease|crank|groove|dance)",
     r"\b(?:get|be) ready\b|\babout to (?:hear|play|spin|drop|begin|start|take|bring|be)|\bready for\b|\bready to (?:hear|rock|dance|groove)",
     r"\b(?:i|we)(?:'ll|'m going to| will| shall|'re going to|'m gonna|'ve got) (?:now )?"
-    rf"(?:play|spin|hear|listen|let|leave you with|give you|bring|have|be (?:playing|hearing|spinning))|\bwe've got {SONG}",
+    rf"(?:play|spin|hear|listen|let(?! (?:that|it))|leave you with|give you|bring|have|be (?:playing|hearing|spinning))|\bwe've got {SONG}",
     r"\byou(?:'ll| will|'re going to|'re about to|'re gonna) (?:hear|love|want|enjoy|know|recogni[sz]e)",
     r"\blisten (?:to|out|close|closely|up|for|now|in)\b|\bturn (?:it|this|that|the|your) (?:\w+ )?(?:up|dial|volume|radio)",
     rf"\bsettle in\b|\bsit back\b|\benjoy {SONG}|\b(?:take|have) a listen|\bgive (?:it|this|{SONG}) a (?:spin|listen)|\bplease welcome|\bpress(?:ing)? play\b",
     rf"{SONG}[^.!?]{{0,15}} (?:is|are|comes|will be) (?:next|up|on deck|on the way|ready|waiting|coming|about|right after|here|now)\b",
-    rf"\bthis (?:one |song |next one |here |right here )?is (?:the \w+ of )?{SONG}|\bnow,? it's {SONG}|\b(?:and )?now,? (?:\w+ ){{0,2}}{SONG}",
+    rf"\bthis (?:one |song |next one |here |right here )?is (?:the \w+ of )?{SONG}|\b(?:it's|it is) {SONG}|\b(?:and )?now,? (?:\w+ ){{0,2}}{SONG}",
     r"\b(?:stay tuned|stick around) for\b|\bdon't go (?:away|anywhere)|\bafter the break\b|\bkick(?:ing)? (?:things|it|us) off\b|\bneedle drops?\b|\bon its way\b",
 )
 _TEASE = re.compile(
@@ -117,17 +117,19 @@ def past_tense(script: Script, link: Link, options: Mapping[str, Any], names: Na
 
 _ELSEWHERE = r"(?:and|this is|here|now|when|before|where|because|what|how|then|until|after)"
 _JUST_PLAYED = _any(
+    rf"\bthat was [^.!?,]{{1,30}} (?:for you|calling)[^.!?]{{0,30}}{SONG}",
     rf"\b(?:that|this) (?:there )?was (?!\d)(?:(?!\b{_ELSEWHERE}\b)[^.!?;:—]){{0,60}}?{SONG}",
     rf"\b(?:you|we)(?:'ve| have)? (?:all )?just (?:heard|listened|played|enjoyed|caught|spun|had|been)[^.!?]{{0,60}}{SONG}",
     rf"\byou(?:'ve| have)? (?:been listening to|heard) (?:(?!about|of\b|this|that|me)[^\s.!?,]+ ){{0,4}}{SONG}",
     rf"\bwe (?:heard|listened to|played) (?:[^\s.!?]+ ){{0,3}}{SONG}",
     rf"\byou were (?:just )?listening to[^.!?]{{0,40}}{SONG}",
     rf"\bhope (?:that )?you(?:'ve)? (?:all )?(?:enjoyed|liked|loved) (?:[^.!?]{{0,30}}{SONG}|(?:that|it)\b(?! (?:last|previous|first)))",
-    rf"\bthat's all from {SONG}|\bthere (?:goes|went) {SONG}|\bthere you have it\b|\b(?:wasn't|was) that [^.!?]{{0,30}}{SONG}",
+    rf"\bthat's all from {SONG}|\bthere (?:goes|went) {SONG}|\bthere you have it\b|\bthere (?:it|they|she|he) (?:went|was|were)\b|\b(?:wasn't|was) that [^.!?]{{0,30}}{SONG}",
     rf"{SONG}[ ,]+(?:right )?there[,.!]|\bsong you just heard[^.!?]{{0,30}}{SONG}|\bwrapp(?:ed|ing) up (?:with )?{SONG}",
     rf"{SONG}(?:[ ,]+(?:by|from|with) {SONG})?,? (?:that was|just (?:now ?)?(?:played|finished|ended|faded)|you just heard)",
     rf"{SONG}(?:[ ,]+(?:by|from|with) {SONG})?,? was the (?:song|one you|track|record) (?:you|we)",
     r"\bcame to (?:you )?(?:an end|a close)\b",
+    rf"\b(?:last|final|closing) (?:notes?|chords?|bars?|strains)(?: of|:| were| was)[^.!?]{{0,20}}{SONG}|\bthose were {SONG}",
 )
 _BACKWARD = _any(
     r"\b(?:you|we)(?:'ve| have)? (?:all )?just (?:heard|listened|played)\b|\byou(?:'ve been| were) listening\b",

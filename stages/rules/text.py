@@ -38,30 +38,7 @@ _ALIAS = {
     "mr": "mister", "dr": "doctor",
 }  # fmt: skip
 _LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "þ": "th", "ð": "d", "ı": "i"})
-_SMALL = frozenset(
-    [
-        "the",
-        "a",
-        "an",
-        "of",
-        "and",
-        "or",
-        "in",
-        "on",
-        "to",
-        "for",
-        "by",
-        "with",
-        "at",
-        "from",
-        "my",
-        "your",
-        "our",
-        "its",
-        "is",
-        "it",
-    ]
-)
+_SMALL = frozenset("the a an of and or in on to for by with at from my your our its is it".split())
 
 
 @lru_cache(maxsize=100_000)
@@ -168,11 +145,7 @@ def name_of(raw: str, whole: bool = False) -> Name:
         if _AND_THE.search(text):
             accept(_AND_THE.sub(r"\1 ", text))
     forms.pop("", None)
-    short = (
-        frozenset(f for f, n in forms.items() if n <= 1)
-        if any(c.isupper() or c.isdigit() for c in raw)
-        else frozenset()
-    )
+    short = frozenset(f for f, n in forms.items() if n <= 1 and (raw != raw.lower() or f.isdigit()))
     return Name(raw, tuple(sorted(forms, key=len, reverse=True)), short)
 
 
@@ -234,7 +207,8 @@ class Script:
                 if (
                     first is not None
                     and last is not None
-                    and not self._part_of_quote(first, last)
+                    and not (self.tokens[first] == "s" and self.text[self.spans[first][0] - 1] == "'")
+                    and ('"' in name.raw or not self._part_of_quote(first, last))
                     and (form not in name.short or self._stands_out(first, last))
                 ):
                     found.append((self.spans[first][0], self.spans[last][1]))
@@ -260,7 +234,7 @@ class Script:
     def _stands_out(self, first: int, last: int) -> bool:
         """Whether a mention of a one-word name reads as a name: quoted, or capitalised other than by opening a sentence."""
         text, (start, _), (_, end) = self.text, self.spans[first], self.spans[last]
-        before, after = text[:start].rstrip(), text[end : end + 40]
+        before, after = text[:start].rstrip(" #$"), text[end : end + 40]
         if before[-1:] and before[-1:] in "\"'*_" and after.lstrip(".,!?")[:1] in ('"', "'", "*", "_"):
             return True
         body = first
@@ -274,7 +248,7 @@ class Script:
             return initial == text[start] and not any(c.isupper() for c in text)
         if body > first or (before and before[-1] not in ".!?:…") or self.tokens[body] not in COMMON:
             return True
-        return not follower or follower[1] in ("by", "from", "is", "was")
+        return not follower or follower[1] in _AFTER_NAME
 
     def _mask(self, link: Link, protect: tuple[str, ...]) -> str:
         song, coming = link.song, link.next_song
@@ -286,7 +260,8 @@ class Script:
         if coming:
             wanted += [(coming.title, NEXT_TITLE), (coming.artist, NEXT_ARTIST)]
         wanted += [(p, NAME) for p in (link.dj.name, *protect) if p]
-        spans = [(s, e, mark, raw) for raw, mark in wanted for s, e in self.find(name_of(raw))]
+        named = [(name_of(raw), mark) for raw, mark in wanted]
+        spans = [(s, e, mark, name.raw) for name, mark in named for s, e in self.find(name)]
         # The longest mention wins ("Marrow Road" over the artist "Marrow"), the song's own names over others'.
         spans.sort(key=lambda m: (m[0] - m[1], m[2]))
         taken: list[tuple[int, int, str, str]] = []
@@ -301,20 +276,25 @@ class Script:
             return self.text
         parts, at, text = [], 0, self.text
         for s, e, mark, raw in taken:
+            said = text[s:e]
+            noise = "" if said == raw else "".join(c for c in _NOISE.findall(said) if c not in raw)
             s, e, keep = self._with_quotes(s, e, raw)
             s = max(s, at)
-            parts += [text[at:s], mark, keep]
+            parts += [text[at:s], mark, noise, keep]
             at = e
         return "".join(parts) + text[at:]
 
     def _with_quotes(self, s: int, e: int, raw: str) -> tuple[int, int, str]:
         """Widen a name's span over brackets and quotes that belong to it; `keep` is punctuation to leave standing."""
         text = self.text
+        lead, trail = _EDGES.match(raw).groups()
+        if lead and text.endswith(lead, 0, s):
+            s -= len(lead)
+        if trail and text.startswith(trail, e):
+            e += len(trail)
         if text[e : e + 1] == ")" and text.count("(", s, e) > text.count(")", s, e):
             e += 1
         if text[s - 1 : s] == "(" and text.count(")", s, e) > text.count("(", s, e):
-            s -= 1
-        if s and raw[:1] == text[s - 1] and not raw[0].isalnum() and raw[0] not in "(\"'":
             s -= 1
         opening = text[s - 1 : s] if s else ""
         if opening in _CLOSING and (m := _CLOSING[opening].match(text, e)):
@@ -329,8 +309,11 @@ class Script:
 _SENTENCE = re.compile(r"(?<=[.!?…])[\"')]*\s+|\n+")
 _WORD = re.compile(r"[^\s—]*[^\W_][^\s—]*")
 _FOLLOWER = re.compile(r"\s+([a-z']+)")
+_AFTER_NAME = frozenset("by from is was gave sang took brought did asked told".split())
 _OUTSIDE = re.compile(r"[\s,]*(?:by|from|with)\b")
 _NAMED = re.compile(r"\b(?:is|was|called|titled|played|heard|with)$")
+_EDGES = re.compile(r"([\W_]*).*?([\W_]*)$", re.S)
+_NOISE = re.compile(r"""[^\w\s'".,&+!?():/…—-]""")  # in the middle of a name, and not part of it
 _CLOSING = {q: re.compile(r"([.,!?…)]{0,3})" + q) for q in "\"'"}
 # Words that open sentences often enough that a capital there does not make them a name.
 COMMON = frozenset(
