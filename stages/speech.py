@@ -62,7 +62,8 @@ def number_to_words(n: int) -> str:
 
 
 def year_to_words(year: int) -> str:
-    """A year as it is said: 1987 -> `nineteen eighty-seven`, 1905 -> `nineteen oh five`, 2003 -> `two thousand three`."""
+    """A year as it is said: 1987 -> `nineteen eighty-seven`, 1905 -> `nineteen oh five`, 2003 -> `two thousand "
+    "three`."""
     if 2000 <= year <= 2009 or not 1000 < year <= 9999 or year % 1000 == 0:
         return number_to_words(year)
     head, tail = divmod(year, 100)
@@ -103,7 +104,8 @@ def _any_of(*phrases: str) -> re.Pattern:
 
 _COUNTED = (  # what follows a number that counts things and is no year
     r"(?!\s*-?\s*(?:miles?|people|feet|foot|times|light|watts?|copies|nights?|days?|ways|tons?|dollars|pounds|minutes?|"
-    r"seconds?|hours?|degrees?|percent|per cent|years?|weeks?|steps|men|words|listeners|fans|acres|metres|meters|vision|"
+    r"seconds?|hours?|degrees?|percent|per cent|years?|weeks?|steps|men|words|listeners|fans|acres|metres|meters|"
+    r"vision|"
     r"bucks|kilometres|kilometers|strong|seats?))"
 )
 _WHEN = r"(?:back in|in|of|from|since|circa|year|around|late|early|mid)"
@@ -127,7 +129,8 @@ _AGE = re.compile(r"\bin (?:his|her|their|your|my|our|its)(?: \w+)? $")
 
 
 def years_said(plain: str) -> Iterator[YearSaid]:
-    """Years and decades in `plain` text: digits, `'87`, `'80s`, `eighties`, `nineteen eighty-seven`, `two thousand and five`."""
+    """Years and decades in `plain` text: digits, `'87`, `'80s`, `eighties`, "
+    "`nineteen eighty-seven`, `two thousand and five`."""
     if not _HINT.search(plain):
         return
     for m in _YEAR.finditer(plain):
@@ -208,21 +211,25 @@ _HOURS = "|".join((*ONES, "ten", "eleven", "twelve"))
 _ANY_HOUR = rf"(?:\d{{1,2}}(?![\d:.]\d|\d)|{_HOURS}|noon|midday|midnight)"
 _STEP = r"(?:five|ten|twenty[- ]five|twenty|5|10|20|25)"
 _NOW = (  # after these a bare number is the hour
-    r"(?:it's|it is|it was|it's now|is now|now|just|just gone|time is|time:|time's|clocks? (?:say|read|strike|hit|show)s?|"
+    r"(?:it's|it is|it was|it's now|is now|now|just|just gone|time is|time:|time's|clocks? (?:say|read|strike|hit|"
+    r"show)s?|"
     r"clocks? (?:has |have |just )?struck|strikes|struck|stroke of|strike of|coming up (?:on|to)|nearly|almost|bang on|"
     r"dead on|exactly|turned|gone|crept (?:up )?to|ticked (?:over|round|past)(?: to)?|straight[- ]up|hour is|hour of)"
 )
 _WARM_UP = (
-    r"(?:(?:gone|past|turned|about|around|exactly|precisely|nearly|almost|just|bang on|dead on|coming up (?:to|on)|on|at|"
+    r"(?:(?:gone|past|turned|about|around|exactly|precisely|nearly|almost|just|bang on|dead on|coming up (?:to|on)|"
+    r"on|at|"
     r"only|already) )*"
 )
 _CLOCK = _any_of(
     r"(?<![\d:.$£€])(?P<dh>[01]?\d|2[0-3])\s?[:.h]\s?(?P<dm>[0-5]\d)"
     r"(?![\d%]|[:.]\d|\s*(?:fm|mhz|degrees|percent|metres|miles))",  # 7:30, 7.30
-    r"(?<![\d:.])(?P<mh>[01]\d|2[0-3])(?P<mm>[0-5]\d)(?=\s*(?:hours|hrs|h\b))|(?<![\d:.])(?P<zh>0\d)(?P<zm>[0-5]\d)(?![\d:.]*\d)",
+    r"(?<![\d:.])(?P<mh>[01]\d|2[0-3])(?P<mm>[0-5]\d)(?=\s*(?:hours|hrs|h\b))|"
+    r"(?<![\d:.])(?P<zh>0\d)(?P<zm>[0-5]\d)(?![\d:.]*\d)",
     rf"(?<!from )\b(?:(?P<half>half)|(?P<quarter>(?:a )?quarter)|(?P<step>{_STEP}))(?:[- ](?:minutes?|mins?))?[- ]"
     rf"(?P<dir>past|after|gone|to|till|til|'til|until|before|of)[- ](?:the hour of )?(?P<rh>{_ANY_HOUR})\b(?! of\b)",
-    rf"\b(?:(?P<hhour>half an hour)|(?P<qhour>(?:a )?quarter of an hour)|(?P<mins>\d{{1,2}}|{UNDER_100})[- ](?:minutes?|mins?))"
+    rf"\b(?:(?P<hhour>half an hour)|(?P<qhour>(?:a )?quarter of an hour)|(?P<mins>\d{{1,2}}|"
+    rf"{UNDER_100})[- ](?:minutes?|mins?))"
     r"[- ](?P<dir2>past|after|gone|into|to|till|til|'til|until|before|from|shy of|short of|away from|ahead of|off)"
     rf"[- ](?:the hour of )?(?P<rh2>{_ANY_HOUR})\b",
     rf"\bhalf[- ](?P<gb>{_HOURS})\b",  # half seven, as said in Britain
@@ -235,7 +242,8 @@ _CLOCK = _any_of(
     r"(?= ?(?:[ap]\.m\b|[ap]m\b|[ap] m\b|in the (?:morning|afternoon|evening)|at night\b)))",  # seven o'clock, 7 am
     r"\b(?P<named>noon|midday|midnight)\b",
     rf"\b{_NOW} {_WARM_UP}(?P<bare>\d{{1,2}}|{_HOURS})\b(?![.:]\d|-\w)"
-    r"(?=\s*(?:[.,;!?—–-]|$|in the|on (?!its)|here|now\b|and\b|already|this|at\b|across|by the|down|everywhere|all over|tonight|today))",
+    r"(?=\s*(?:[.,;!?—–-]|$|in the|on (?!its)|here|now\b|and\b|already|this|at\b|across|by the|down|everywhere|"
+    r"all over|tonight|today))",
 )
 _PART = re.compile(
     r"[ ,]{0,2}(?:(?P<m>[ap])\.?\s?m\b|"
@@ -264,8 +272,8 @@ def _hour(word: str) -> int:
 
 
 def times_said(plain: str) -> Iterator[TimeSaid]:
-    """Clock times in `plain` text: `7:30am`, `7.30`, `half past seven`, `half seven`, `seven-thirty`, `quarter to eight`,
-    `eight o'clock`, `1930 hours`, `noon`, and a bare hour where the text says that it is one (`it's eight`)."""
+    """Clock times in `plain` text: `7:30am`, `7.30`, `half past seven`, `half seven`, `seven-thirty`,
+    `quarter to eight`, `eight o'clock`, `1930 hours`, `noon`, and a bare hour where the text says that it is one (`it's eight`)."""
     for m in _CLOCK.finditer(plain):
         g, exact = m.groupdict(), False
         if g["dh"]:

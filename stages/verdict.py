@@ -154,7 +154,7 @@ WEIGHTS = {"audit": 0.7, "novelty": 0.2, "length": 0.1}
 
 
 def length_fit(words: int, budget: tuple[int, int]) -> float:
-    """1 in the middle half of the word budget, 0.5 at its bounds, 0 at half the least or one and a half times the most."""
+    """1 in the middle half of the word budget, 0.5 at its bounds, 0 at half the least and at 1.5 times the most."""
     least, most = budget
     if words < least:
         return max(0.0, 0.5 * (words - least / 2) / max(least / 2, 1e-9))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stages.link import Link
-from stages.rules import clean, facts, naming, shape, speakable, talk, tense  # noqa: F401  (each enters its rules into RULES)
+from stages.rules import clean, facts, naming, shape, speakable, talk, tense, weather  # noqa: F401  (each enters its rules into RULES)
 from stages.rules.names import Names
 from stages.rules.registry import RULES, Hit, Rule
 from stages.rules.text import Script

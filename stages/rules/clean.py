@@ -45,8 +45,10 @@ def placeholders(script: Script, link: Link, options: Mapping[str, Any], names: 
 
 
 _ACTION = (
-    r"(?:laugh|chuckl|sigh|paus|smil|grin|wink|beat\b|music|song|track|instrumental|jingle|sfx|sound|fade|cue|intro|outro|"
-    r"segue|applause|whisper|clears?|cough|breath|inhal|exhal|softly|gently|warmly|quietly|slowly|dramatic|excited|cheer|"
+    r"(?:laugh|chuckl|sigh|paus|smil|grin|wink|beat\b|music|song|track|instrumental|jingle|sfx|sound|fade|cue|intro|"
+    r"outro|"
+    r"segue|applause|whisper|clears?|cough|breath|inhal|exhal|softly|gently|warmly|quietly|slowly|dramatic|excited|"
+    r"cheer|"
     r"playful|hums?|humming|sips?|silence|static|leans?|taps?|shuffl|vinyl|crackl|upbeat|mic\b|on air|off air|end of|"
     r"end\b|start of|begin|transition|voice|in a\b|with a\b|tone|knock|yawn|pours?)"
 )
@@ -74,7 +76,8 @@ def stage_directions(script: Script, link: Link, options: Mapping[str, Any], nam
 _MARKUP = any_of(
     r"""</?[A-Za-z][A-Za-z0-9-]*(?:\s+[\w:-]+\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>]+))*\s*/?>|<!--|&(?:#\d+|[a-z]{2,8});""",
     r"\*\*|__(?=\S)|~~|```|`[^`\n]+`|(?<!\w)\*[^*\n]+\*(?!\w)|(?<!\w)_[^_\n]+_(?!\w)",
-    r"(?:^|\s)#{1,6}\s|^\s*(?:[*•◦‣▪●+]|-(?!\d))\s+|^\s*\d{1,2}[.)]\s+\S|[.!?][\"']? [-*] (?=\S)|^\s*>\s|^\s*(?:-{3,}|\*{3,}|={3,})\s*$",
+    r"(?:^|\s)#{1,6}\s|^\s*(?:[*•◦‣▪●+]|-(?!\d))\s+|^\s*\d{1,2}[.)]\s+\S|[.!?][\"']? [-*] (?=\S)|^\s*>\s|"
+    r"^\s*(?:-{3,}|\*{3,}|={3,})\s*$",
     r"\[[^\]]*\]\([^)]*\)|\|.*\||\\[nt\"]|<\|[^|>]*\|>|\[/?INST\]|</?s>|^\s*[{\[]\s*\"",
     flags=re.MULTILINE,
 )

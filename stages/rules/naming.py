@@ -71,7 +71,8 @@ def other_song(script: Script, link: Link, options: Mapping[str, Any], names: Na
 
 
 def _is_name(script: Script, what: str, first: int, last: int) -> bool:
-    """Whether words that spell a catalog name are meant as one: capitalised like a name, and long or introduced enough."""
+    """Whether words that spell a catalog name are meant as one: capitalised "
+    "like a name, and long or introduced enough."""
     start, end = script.spans[first][0], script.spans[last][1]
     before, after = script.text[:start].rstrip(), script.text[end:].lstrip(".,!?")
     if before[-1:] == '"' and after[:1] == '"':
@@ -103,5 +104,6 @@ def wrong_dj(script: Script, link: Link, options: Mapping[str, Any], names: Name
 
 
 _I_AM = re.compile(
-    r"\b(?:I'm|I am|[Mm]y name is|[Mm]y name's|[Ii]t's|[Tt]his is|[Yy]ou're (?:with|listening to))\s+([A-Z]\w+(?:\s[A-Z]\w+)?)"
+    r"\b(?:I'm|I am|[Mm]y name is|[Mm]y name's|[Ii]t's|[Tt]his is|[Yy]ou're (?:with|"
+    r"listening to))\s+([A-Z]\w+(?:\s[A-Z]\w+)?)"
 )

@@ -57,7 +57,8 @@ def cut_off(script: Script, link: Link, options: Mapping[str, Any], names: Names
 
 _SAID = re.compile(rf"[^\W_]+(?:'[^\W_]+)*|[{MARKS}]")
 _DOUBLE = re.compile(
-    r"\b(the|a|an|of|to|and|is|are|was|in|for|with|this|it|you|we|i|your|my|our|their|at|from|by|it's|here's)\s+\1\b(?!')"
+    r"\b(the|a|an|of|to|and|is|are|was|in|for|with|this|it|you|we|i|your|my|our|their|at|from|by|it's|"
+    r"here's)\s+\1\b(?!')"
 )
 _MAY_TRIPLE = frozenset(
     "la na no yeah hey ha ho oh da doo sha bye tick choo knock very long far never many row".split()

@@ -14,14 +14,17 @@ from stages.rules.text import Script
 
 # What a model calls its own answer. The second list a DJ may announce too ("here's your forecast").
 _ANSWER = (
-    r"(?:intro(?:duction)?s?|outro(?:duction)?s?|script|link|segue|back[- ]?announce(?:ment)?|version|draft|take|rewrite|"
+    r"(?:intro(?:duction)?s?|outro(?:duction)?s?|script|link|segue|back[- ]?announce(?:ment)?|version|draft|take|"
+    r"rewrite|"
     r"revision|response|copy|attempt|monologue|voice[- ]?over|voice[- ]?track)"
 )
 _AIRED = r"(?:segment|time[- ]?check|weather|report|forecast|update|announcement|spot|option|example|text|line|sample)"
 _LABEL = (
     r"(?:script|intro(?:duction)?|outro|link|dj|host|presenter|announcer|assistant|user|system|human|output|response|"
-    r"answer|draft|rewrite|revised|revision|title|artist|year|song|track|task|notes?|word count|words|version|option|take|"
-    r"explanation|time check|weather(?: (?:report|forecast|update))?|forecast|voice-?over|narrator|text|example|style|tone|"
+    r"answer|draft|rewrite|revised|revision|title|artist|year|song|track|task|notes?|word count|words|version|option|"
+    r"take|"
+    r"explanation|time check|weather(?: (?:report|forecast|update))?|forecast|voice-?over|narrator|text|example|"
+    r"style|tone|"
     r"final|opening|closing|title card)"
 )
 _START = r"(?:^|\n)[\"'*(\s]*"
@@ -45,7 +48,8 @@ _META = any_of(
     r"(?: (?:version|script|text|draft|#?\d|one|two))?(?:\s*\([^)]*\))?\s?[*_]*:[\s\"*]",
     rf"{_START}(?:radio |dj |the )?(?:intro|outro|script|link|time check)\b[^.!?\n]{{0,60}}:\s",
     r"\bword count\b|\(\s*(?:\w+[ :]+)?\d+ words?\s*\)|\b(?:in|under|about|within|exactly) \d+ words\b",
-    r"(?:[.!?\"\n]|^)\s*\(?(?:please )?note:|\b(?:this|that|which) (?:intro|outro|link) (?:is|was|should|captures|has)\b",
+    r"(?:[.!?\"\n]|^)\s*\(?(?:please )?note:|\b(?:this|that|which) (?:intro|outro|link) (?:is|was|should|captures|"
+    r"has)\b",
     r"\blet me know (?:if|what) you(?:'d| would| want| need| think of)|\bhope this (?:helps|works|meets|fits|is what)",
     r"\bfeel free to (?:adjust|modify|edit|change|ask|tweak|use)|\bwould you like (?:me to|another|a different)",
     r"\bas (?:requested|you requested|per your|per the|instructed)\b|\bthank you for (?:your|the) "
@@ -57,8 +61,10 @@ _META = any_of(
     r"\b(?:revised|rewritten|updated|corrected|alternative) (?:version|script|intro|outro|draft)\b",
     r"\bi(?:'ve| have) (?:written|rewritten|revised|adjusted|created|crafted|prepared|put together|attempted|"
     r"tried to keep|made sure to|kept (?:it|the (?:script|tone)))\b",
-    r"\bbelow is (?:an?|the|your|my)\b|\bscript (?:ends|begins|starts|over)\b|\bend of (?:script|intro|outro|link|message|response)\b|\battempt #?\d",
-    r"\bin (?:marlow|dot|the dj|this dj|the host)'s (?:voice|style|tone)\b|\b(?:stay|staying|remain|speaking) in character\b",
+    r"\bbelow is (?:an?|the|your|my)\b|\bscript (?:ends|begins|starts|over)\b|\bend of (?:script|intro|outro|link|"
+    r"message|response)\b|\battempt #?\d",
+    r"\bin (?:marlow|dot|the dj|this dj|the host)'s (?:voice|style|tone)\b|\b(?:stay|staying|remain|"
+    r"speaking) in character\b",
     r"@(?:task|title|artist|dj|year|themes|words|avoid|fix|script|time|period)\b:?",
     r"<\||\[/?inst\]|### ?(?:response|instruction|input|assistant)|(?:^|\n)(?:assistant|user|system)\s*\n",
 )
@@ -66,10 +72,14 @@ _META = any_of(
 _META_HINT = any_of(
     r"\bhere(?:'s| is| are| you go)[ ,:]+(?:your|my|the|an?|one|some|that|another) ",
     rf"{_START}(?:{_EAGER}|ok|alright|great|my pleasure|gladly)",
-    r":[\s\"*]|\bas (?:an?|req|you req|per|instr)\b|language model|\bi(?:'m| am) (?:just )?an?\b|have (?:access|real|personal)",
-    r"cannot|can't|can not|unable|not able|won't be able|sorry|apolog|\bwords?\b|let me know|hope this|feel free|would you like",
-    r"thank you for|prompt|system|instruct|guideline|persona|rubric|assignment|\bin this |\b(?:intro|outro|script|draft)\b",
-    r"revis|rewrit|updated|corrected|alternative|\bi(?:'ve| have) |below|end of|attempt|'s (?:voice|style|tone)|character",
+    r":[\s\"*]|\bas (?:an?|req|you req|per|instr)\b|language model|\bi(?:'m| am) (?:just )?an?\b|have (?:access|real|"
+    r"personal)",
+    r"cannot|can't|can not|unable|not able|won't be able|sorry|apolog|\bwords?\b|let me know|hope this|feel free|"
+    r"would you like",
+    r"thank you for|prompt|system|instruct|guideline|persona|rubric|assignment|\bin this |\b(?:intro|outro|script|"
+    r"draft)\b",
+    r"revis|rewrit|updated|corrected|alternative|\bi(?:'ve| have) |below|end of|attempt|'s (?:voice|style|tone)|"
+    r"character",
     r"@|<\||inst\]|###|^(?:assistant|user|system)",
 )
 _ALL_QUOTED = re.compile(r'"[^"]*"|“[^“”]*”|‘.*’|\'(?:[^\']|\w\'\w)*\'', re.DOTALL)
@@ -96,7 +106,8 @@ _INJECTION = any_of(
     r"\b(?:ignor(?:e|ed|ing)|disregard(?:ed|ing)?|forget(?:ting)?|overrid(?:e|ing)|bypass(?:ing)?) "
     r"(?:(?:all|any|the|my|your|of|these|those|previous|prior|above|earlier|every) ){0,4}"
     r"(?:rules|instructions?|prompts?|guidelines|directions|constraints|system)\b",
-    r"\bsystem prompt\b|\bjailbreak|\byou are now (?:a|an|in|free|dan)\b|\b(?:developer|dan) mode\b|\bprompt injection\b",
+    r"\bsystem prompt\b|\bjailbreak|\byou are now (?:a|an|in|free|dan)\b|\b(?:developer|dan) mode\b|"
+    r"\bprompt injection\b",
     r"\bgive (?:this|it|the script) (?:a )?(?:10|ten|full marks|the highest|a perfect)|\ball criteria\b",
     r"\b(?:score|rate|mark) (?:this|it|me|everything) (?:a )?(?:10|ten)\b",
 )

@@ -43,7 +43,8 @@ _SMALL = frozenset("the a an of and or in on to for by with at from my your our 
 
 @lru_cache(maxsize=100_000)
 def fold(token: str) -> str:
-    """A token without case, accents and apostrophes, abbreviations read out: `Pt` -> `part`, `Krzywosz’` -> `krzywosz`."""
+    """A token without case, accents and apostrophes, abbreviations "
+    "read out: `Pt` -> `part`, `Krzywosz’` -> `krzywosz`."""
     if token.isascii():
         out = token.lower().replace("'", "")
     else:
@@ -232,7 +233,8 @@ class Script:
         return False
 
     def _stands_out(self, first: int, last: int) -> bool:
-        """Whether a mention of a one-word name reads as a name: quoted, or capitalised other than by opening a sentence."""
+        """Whether a mention of a one-word name reads as a name: quoted, "
+        "or capitalised other than by opening a sentence."""
         text, (start, _), (_, end) = self.text, self.spans[first], self.spans[last]
         before, after = text[:start].rstrip(" #$"), text[end : end + 40]
         if before[-1:] and before[-1:] in "\"'*_" and after.lstrip(".,!?")[:1] in ('"', "'", "*", "_"):
@@ -317,19 +319,22 @@ _NOISE = re.compile(r"""[^\w\s'".,&+!?():/…—-]""")  # in the middle of a nam
 _CLOSING = {q: re.compile(r"([.,!?…)]{0,3})" + q) for q in "\"'"}
 # Words that open sentences often enough that a capital there does not make them a name.
 COMMON = frozenset(
-    """about after again ain't all alone alright always and angel another any are away baby back be beautiful because been
-    before believe better big black blue born both boys breathe bring but by bye call can can't change clean close closer cold
-    come could crazy crying dance days dear did do does don't don down dream dreams drive each easy else even ever every
-    everybody everything everywhere falling far fast feel fine fire first for forever free friday friends from get girl girls give go
-    gone good goodbye gotta great had happy hard has have he heart heaven hello help her here heroes hey high him his hit hold
-    home hope how hurt i if imagine in is it its jump just keep kiss know last late laugh leave let lets life light
-    like listen little live lonely long look lost love lovely low lucky many may maybe me memories midnight mine monday money
-    moon more morning most move much music must my need never new next nice night no nobody none not nothing now of oh ok old on once
-    one only open or our out over paradise people perfect play please power pride pretty quiet rain ready real red remember ride right
-    river rise roll round run sad safe same saturday save say see she should show silence sing sister slow smile so
-    some somebody someone something sometimes soon sorry speak stand star stars start stay still stop strange stronger summer sun
-    sunday sure sweet take talk tell thank thanks that the their them then there these they this those thunder time to
-    today together tomorrow tonight too trouble true trust try turn two under until up us waiting wait walk want warm
-    was watch water we well were what when where which while white who why wild will wish with without woman women wonderful
-    words work world would yes yesterday yet you young your youre""".split()
+    """about after again ain't all alone alright always and angel another any are away baby back be beautiful
+    because been before believe better big black blue born both boys breathe bring but by bye call can can't
+    change clean close closer cold come could crazy crying dance days dear did do does don't don down dream
+    dreams drive each easy else even ever every everybody everything everywhere falling far fast feel fine fire
+    first for forever free friday friends from get girl girls give go gone good goodbye gotta great had happy
+    hard has have he heart heaven hello help her here heroes hey high him his hit hold home hope how hurt i if
+    imagine in is it its jump just keep kiss know last late laugh leave let lets life light like listen little
+    live lonely long look lost love lovely low lucky many may maybe me memories midnight mine monday money moon
+    more morning most move much music must my need never new next nice night no nobody none not nothing now of
+    oh ok old on once one only open or our out over paradise people perfect play please power pride pretty quiet
+    rain ready real red remember ride right river rise roll round run sad safe same saturday save say see she
+    should show silence sing sister slow smile so some somebody someone something sometimes soon sorry speak
+    stand star stars start stay still stop strange stronger summer sun sunday sure sweet take talk tell thank
+    thanks that the their them then there these they this those thunder time to today together tomorrow tonight
+    too trouble true trust try turn two under until up us waiting wait walk want warm was watch water we well
+    were what when where which while white who why wild will wish with without woman women wonderful words work
+    world would yes yesterday yet you young your youre
+    """.split()
 )
