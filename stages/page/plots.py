@@ -1,4 +1,4 @@
-"""The page's plots, as inline SVG; each function takes plain values and returns markup, empty where there is nothing."""
+"""The page's plots, as inline SVG: functions from plain values to markup, empty where there is nothing to show."""
 
 from __future__ import annotations
 
@@ -181,7 +181,9 @@ def _draw(placed: list[tuple[float, Mapping[str, Any]]], lanes: list[str], cuts:
     return plot(width, height, parts, "Stages over time. " + ". ".join(said))
 
 
-def _memory(placed: list[tuple[float, Mapping[str, Any]]], at: Any, top: float, floor: float, width: float) -> list[str]:
+def _memory(
+    placed: list[tuple[float, Mapping[str, Any]]], at: Any, top: float, floor: float, width: float
+) -> list[str]:
     most = max(m["memory_footprint_mib"] for _, m in placed)
     parts = [text("memory", 0, floor - 6, class_="name"), line(at(0), floor, width - 84, floor, class_="axis")]
     if most <= 0:

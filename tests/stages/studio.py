@@ -24,11 +24,24 @@ from engine.records import Output, make_record
 from engine.runner import run
 from engine.stop import StopFlag
 
-OPENERS = ("Friends, that tide is coming in and", "Port Amity, kettles on, because", "Stay close to the lamp while",
-           "Well now, here comes a little something:", "No rush tonight, night owls,")  # fmt: skip
-MIDDLES = ("the rain keeps its own time out past the breakwater", "somebody left a window open for this one",
-           "every train out of here sounds a bit like it", "you can hear the harbour under it if you listen")  # fmt: skip
-ENDS = ("Keep the light low and lean in.", "Two minutes of quiet, then back to it.", "Hold on to your hats, early birds.")
+OPENERS = (
+    "Friends, that tide is coming in and",
+    "Port Amity, kettles on, because",
+    "Stay close to the lamp while",
+    "Well now, here comes a little something:",
+    "No rush tonight, night owls,",
+)
+MIDDLES = (
+    "the rain keeps its own time out past the breakwater",
+    "somebody left a window open for this one",
+    "every train out of here sounds a bit like it",
+    "you can hear the harbour under it if you listen",
+)
+ENDS = (
+    "Keep the light low and lean in.",
+    "Two minutes of quiet, then back to it.",
+    "Hold on to your hats, early birds.",
+)
 
 
 def compose_job(path: Path | str, *overrides: str, stages: str = "all") -> Job:
@@ -72,9 +85,20 @@ def fill(
                 pass
             for task in tasks:
                 rows = len(task.shards)
-                figures = {"stage": task.stage.name, "seconds": 4.5, "rows": rows, "errors": 0, "work_s": 2.5,
-                           "engine_load_s": 1.6, "engine_close_s": 0.4, "memory_footprint_mib": 900.0, "engines": 1,
-                           "memory_returned_mib": 880.0, "input_tokens": 600 * rows, "output_tokens": 40 * rows}  # fmt: skip
+                figures = {
+                    "stage": task.stage.name,
+                    "seconds": 4.5,
+                    "rows": rows,
+                    "errors": 0,
+                    "work_s": 2.5,
+                    "engine_load_s": 1.6,
+                    "engine_close_s": 0.4,
+                    "memory_footprint_mib": 900.0,
+                    "engines": 1,
+                    "memory_returned_mib": 880.0,
+                    "input_tokens": 600 * rows,
+                    "output_tokens": 40 * rows,
+                }
                 timing = make_record("timings", f"{task.stage.name}@{time.time_ns()}", {}, output=figures)
                 job.checkpoint.append(committer, "timings", timing, lambda: None)
                 time.sleep(0.01)
