@@ -197,9 +197,10 @@ def _clipping(clip: Clip, limits: TakeLimits) -> list[Problem]:
 
 
 def _says_itself_again(text: str) -> bool:
-    """Whether the script's own last words repeat, so that a repeating tail is what was asked for."""
+    """Whether the script's own end repeats ("over and over and over again"), so that a repeating tail is asked for."""
     words = [w.lower().strip(".,:-'’") for w in _WORD.findall(text)]
-    return any(words[-2 * n : -n] == words[-n:] for n in range(1, min(12, len(words) // 2) + 1))
+    ends = [words[: len(words) - more] for more in range(3)]
+    return any(end[-2 * n : -n] == end[-n:] for end in ends for n in range(1, min(12, len(end) // 2) + 1))
 
 
 def _repeated_tail(spoken: Clip) -> list[Problem]:

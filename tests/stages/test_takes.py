@@ -26,7 +26,7 @@ SCRIPTS = [
     "Over and over and over again.",
     "Rain.",
 ]
-VOICES = ["gmw/en", "gmw/en-US+f3", "gmw/en-GB-x-rp+m7"]
+VOICES = ["gmw/en", "gmw/en-US+f3", "gmw/de"]
 
 
 def spoken(text: str, voice: str = "gmw/en", rate: int = 165) -> Clip:
