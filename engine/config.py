@@ -152,10 +152,17 @@ def run_dir(path: str | None) -> str:
     return path or datetime.now().strftime("outputs/%Y-%m-%d/%H-%M-%S")
 
 
+def _point_name(overrides: str) -> str:
+    from engine.sweep import point_name
+
+    return point_name(overrides)
+
+
 def register() -> None:
-    """Make the schema and the resolvers `${packaged:NAME}` and `${run_dir:PATH}` known. May be called again."""
+    """Make the schema and the resolvers `${packaged:}`, `${run_dir:}` and `${point_name:}` known; may be repeated."""
     OmegaConf.register_new_resolver("packaged", packaged, replace=True, use_cache=True)
     OmegaConf.register_new_resolver("run_dir", run_dir, replace=True, use_cache=True)
+    OmegaConf.register_new_resolver("point_name", _point_name, replace=True)
     ConfigStore.instance().store(name="schema", node=Config)
 
 

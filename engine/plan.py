@@ -46,6 +46,13 @@ class Survey:
     todo: int = 0
     stale: Counter[str] = field(default_factory=Counter)
 
+    def __iadd__(self, other: Survey) -> Survey:
+        self.done += other.done
+        self.errors += other.errors
+        self.todo += other.todo
+        self.stale += other.stale
+        return self
+
     def __str__(self) -> str:
         parts = [f"{self.done} done"]
         if self.stale:
@@ -109,9 +116,9 @@ class Task:
             return
         config = self.job.config
         keep_stale = config.checkpoint.on_stale.value == "keep"
-        if self._identity is None:
-            self._identity = self.spec.identity()
         for request in self.stage.requests():
+            if self._identity is None:  # may read a model's files, so only once there is something to ask
+                self._identity = self.spec.identity()
             inputs = request.inputs(self._identity)
             fingerprint = digest(inputs)
             kept = self.shards.fingerprint(request.key)

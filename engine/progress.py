@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 if TYPE_CHECKING:
-    from engine.job import Job
     from engine.plan import Survey
 
 log = logging.getLogger(__name__)
@@ -111,10 +110,10 @@ class Display:
         if not self.quiet:
             self._console.print(renderable)
 
-    def surveyed(self, stage: str, survey: Survey, job: Job) -> None:
-        """What a stage found done and to do; silent when there is nothing at all."""
+    def surveyed(self, stage: str, survey: Survey, points: int) -> None:
+        """What a stage of a sweep of `points` (1: a plain run) found done and to do; silent where there is nothing."""
         if survey.todo or survey.done or survey.errors:
-            label = f" [{job.label}]" if job.label else ""
+            label = f" ({points} points)" if points > 1 else ""
             self.say(f"{stage}{label}: {survey}")
 
     def stage_begins(self, name: str, total: int) -> None:

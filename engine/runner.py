@@ -80,19 +80,19 @@ class _Board:
         for name in self.order:
             if name not in self.dirty:
                 continue
-            tasks, total = [], 0
+            tasks, whole = [], Survey()
             for task in self.tasks[name]:
                 if task.job.error or task.spec is None:
                     continue
                 survey = _guarded(task.job, task.survey) or Survey()
-                display.surveyed(name, survey, task.job)
+                whole += survey
                 if survey.todo:
                     tasks.append(task)
-                    total += survey.todo
-            self.dirty.discard(name)
+            self.dirty.discard(name)  # one that reads its own records is dirty again once it has run
+            display.surveyed(name, whole, len(self.jobs))
             if tasks:
-                self._check_progress(name, total)
-                display.stage_begins(name, total)
+                self._check_progress(name, whole.todo)
+                display.stage_begins(name, whole.todo)
                 return name, tasks
         return None
 

@@ -7,8 +7,9 @@ killed in between) is written again under the same name.
 from __future__ import annotations
 
 import importlib
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from engine.stage import Stage
 from stages.desk import Desk
 from stages.link import Link
 from stages.sound.settings import EXTENSIONS, SoundSettings
+from stages.spoken import BAD_TAKE, Spoken, take_key
 from stages.takes import TakeLimits
 
 FOLDER = "takes"  # of the checkpoint; the stage's shards are in `audio`
@@ -39,25 +41,31 @@ def stages(job: Job) -> list[Stage]:
     return make(job, **options)
 
 
-@dataclass
-class Tries:
-    """A link's takes in this run: what was found on each, the samples of the best so far kept."""
+@dataclass(frozen=True)
+class Take:
+    """What a request is to speak.
+
+    Attributes:
+        number: 1 for the link's first take.
+        capped: whether the speech model was stopped at its longest.
+    """
 
     link: Link
-    checks: list[Any] = field(default_factory=list)
-    clips: list[Any] = field(default_factory=list)
+    script: str
+    number: int
+    capped: bool = False
 
 
 class Audio(Stage):
-    """Requests: one take of the chosen script of every passed link. A synthesizer's module subclasses it.
+    """Requests: takes of the chosen script of every passed link. A synthesizer's module subclasses it.
 
     Attributes:
-        retakes: how many more takes are tried when one fails its checks; 0 for a synthesizer that would only say the
-            same again.
+        retakes: how many more takes are made when one is not good; 0 for a synthesizer that would only say the same
+            again.
     """
 
     name = "audio"
-    reads = ("generate", "audit")
+    reads = ("generate", "audit", "audio")
     needs = ("audit",)
     retakes = 0
 
@@ -74,70 +82,68 @@ class Audio(Stage):
         self.settings.check("audio")
         least, most = audio.seconds_per_word
         self.limits = TakeLimits(least_s_per_word=least, most_s_per_word=most)
+        self.spoken = Spoken(job.checkpoint, self.retakes)
 
-    def payload(self, link: Link, script: str) -> dict[str, Any]:
-        """What the synthesizer is sent for one take."""
-        raise NotImplementedError
+    @abstractmethod
+    def payload(self, take: Take) -> dict[str, Any] | None:
+        """What the synthesizer is sent for one take; None while an earlier half of it is not made."""
 
     def requests(self) -> Iterator[Request]:
-        """A take for every link whose scripts are settled and passed."""
-        corpus = self.desk.corpus()
+        """The takes wanted of every link whose scripts are settled and passed."""
         sound = {"sound": asdict(self.settings), "limits": asdict(self.limits)}
-        for link in self.desk.links():
-            outcome = self.desk.outcome(link, corpus)
-            if (pick := outcome.pick) is not None:
-                yield Request(link.key, self.payload(link, pick.script), sound, Tries(link))
+        for take in wanted_takes(self.desk, self.spoken):
+            if (payload := self.payload(take)) is not None:
+                key = take_key(take.link.key, take.number)
+                yield Request(key, payload, {"script": take.script, **sound}, self.context(take))
+
+    def context(self, take: Take) -> Take:
+        """What `output` gets back; a synthesizer in two halves adds what the first one found."""
+        return take
 
     def output(self, request: Request, output: Output) -> dict[str, Any]:
         """Checks the take, masters it and writes the file.
 
         Raises:
-            RowError: `bad_take`, where no try may be aired, or one more is to be made.
+            RowError: `bad_take`, where it may not be aired; no file is written.
         """
         from stages import takes
         from stages.sound.clip import Clip
 
-        tries: Tries = request.context
+        take: Take = request.context
         clip = Clip(output.value["samples"], output.value["sample_rate"])
-        found = takes.check(
-            clip,
-            request.payload["text"],
-            self.limits,
-            attempt=len(tries.checks) + 1,
-            reached_token_cap=output.value.get("reached_token_cap", False),
-        )
-        tries.checks.append(found)
-        tries.clips.append(clip)
-        if not found.clean and len(tries.checks) <= self.retakes:
-            raise RowError("retake", _problems(found))
-        best = takes.best(tries.checks)
-        if best is None:
-            raise RowError("bad_take", f"none of {len(tries.checks)} takes may be aired: {_problems(tries.checks[-1])}")
-        return {**self._write(tries, best), "sample_rate": clip.sample_rate}
+        found = takes.check(clip, take.script, self.limits, attempt=take.number, reached_token_cap=take.capped)
+        if not found.usable:
+            message = "; ".join(problem.message for problem in found.problems)
+            raise RowError(BAD_TAKE, message, problems=[p.to_dict() for p in found.problems])
+        return {
+            "link": take.link.key,
+            "take": take.number,
+            **self._write(take, clip),
+            "spoken_s": round(found.duration_s, 3),
+            "expected_s": round(found.expected_s, 3),
+            "problems": [p.to_dict() for p in found.problems],
+        }
 
-    def _write(self, tries: Tries, best: Any) -> dict[str, Any]:
+    def _write(self, take: Take, clip: Any) -> dict[str, Any]:
+        """Master `clip` and put the file in place; returns its name and figures."""
         from stages.sound.master import master, write
         from stages.sound.naming import file_name
         from stages.sound.tags import Tags
 
-        link = tries.link
-        name = Path(FOLDER) / file_name(link.key, self.settings.format)
-        mastered = master(tries.clips[tries.checks.index(best)], self.settings)
+        link = take.link
+        name = Path(FOLDER) / file_name(take_key(link.key, take.number), self.settings.format)
         title = f"{link.kind}: {link.song.title}" if link.song else f"{link.kind}: {link.key.rpartition('/')[2]}"
-        tags = Tags(link.dj.name, title, self.desk.station.name, link.key)
         path = self.job.checkpoint.path / name
         try:
-            figures = write(path, mastered, self.settings, tags)
+            figures = write(
+                path,
+                master(clip, self.settings),
+                self.settings,
+                Tags(link.dj.name, title, self.desk.station.name, link.key),
+            )
         except OSError as e:
             raise disk_error(e, path) from e
-        return {
-            "link": link.key,
-            "file": name.as_posix(),
-            **figures.to_dict(),
-            "takes": len(tries.checks),
-            "take": best.attempt,
-            "problems": [p.to_dict() for p in best.problems],
-        }
+        return {"file": name.as_posix(), **figures.to_dict()}
 
     def note(self, record: Mapping[str, Any]) -> dict[str, float]:
         """Seconds of audio, for the display."""
@@ -155,5 +161,10 @@ class Audio(Stage):
         return {}
 
 
-def _problems(check: Any) -> str:
-    return "; ".join(problem.message for problem in check.problems)
+def wanted_takes(desk: Desk, spoken: Spoken) -> Iterator[Take]:
+    """The takes wanted of every link whose scripts are settled and passed, in the order of links."""
+    corpus = desk.corpus()
+    for link in desk.links():
+        if (pick := desk.outcome(link, corpus).pick) is not None:
+            for number in spoken.wanted(link.key, pick.script):
+                yield Take(link, pick.script, number)

@@ -105,7 +105,7 @@ class Audit(Stage):
         return {"passed": float(record["output"]["verdict"]["passed"])} if "output" in record else {}
 
     def finish(self) -> dict[str, Any]:
-        """The pass rate, for a run without a report."""
-        from stages.summary import script_counts
+        """Pass rates and scores, which a run without a report is compared by."""
+        from stages.summary import outcomes, script_figures
 
-        return script_counts(self.desk)
+        return script_figures(self.desk, list(outcomes(self.desk)))

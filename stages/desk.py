@@ -54,13 +54,18 @@ class Draft:
 
 @dataclass
 class Outcome:
-    """What became of a link: `state` with the pick (`passed`) or the reasons (`failed`, `error`)."""
+    """What became of a link: `state` with the pick (`passed`) or the reasons (`failed`, `error`).
+
+    Attributes:
+        take: what is kept of the take to air, where there is one.
+    """
 
     link: Link
     state: str
     drafts: list[Draft] = field(default_factory=list)
     choice: Choice | None = None
     reasons: list[str] = field(default_factory=list)
+    take: dict[str, Any] | None = None
 
     @property
     def pick(self) -> Draft | None:

@@ -8,8 +8,9 @@ from typing import Any
 
 from engine.runner import TIMINGS
 from stages.desk import ERROR, FAILED, PASSED, PENDING, Desk, Outcome
-from stages.diversity import Spoken
+from stages.diversity import Spoken as SpokenWords
 from stages.diversity import report as diversity_report
+from stages.spoken import Spoken
 
 STATES = (PASSED, FAILED, ERROR, PENDING)
 _SUMMED = ("seconds", "work_s", "rows", "errors", "input_tokens", "output_tokens", "cached_tokens", "engine_load_s")
@@ -25,23 +26,41 @@ def outcomes(desk: Desk) -> Iterator[Outcome]:
     generated = desk.job.checkpoint.stage("generate")
     selected = {link.key for link in desk.links()} if desk.will_rewrite() else set()
     corpus = desk.corpus()
-    spoken = desk.job.checkpoint.stage("audio")
+    spoken = Spoken(desk.job.checkpoint, desk.job.config.audio.retakes)
     speaks = any(stage.name == "audio" for stage in desk.job.stages)
     for link in desk.station.links():
         if link.key not in selected and f"{link.key}#1.1" not in generated:
             continue
         outcome = desk.outcome(link, corpus)
-        if outcome.state == PASSED:
-            if (record := spoken.get(link.key)) and "error" in record:
-                outcome.state, outcome.reasons = ERROR, [f"audio: {record['error']['message']}"]
-            if outcome.state == PASSED and speaks and link.key not in spoken:
+        if (pick := outcome.pick) is not None:
+            outcome.take = spoken.aired(link.key, pick.script)
+            if (failure := spoken.failure(link.key, pick.script)) is not None:
+                outcome.state, outcome.reasons = ERROR, [failure]
+            elif speaks and outcome.take is None:
                 outcome.state = PENDING
         yield outcome
 
 
-def script_counts(desk: Desk) -> dict[str, Any]:
-    """Counts of links by state, and the pass rate among those that were judged."""
-    return _counts(outcomes(desk))
+def script_figures(desk: Desk, found: list[Outcome]) -> dict[str, Any]:
+    """Counts of links by state, pass rates and scores: what two runs are compared by."""
+    first = [d.verdict["passed"] for o in found for d in o.drafts if d.verdict and d.attempt == 1]
+    picked = [(o.link, pick) for o in found if (pick := o.pick) is not None]
+    criteria: dict[str, list[float]] = {}
+    for _, pick in picked:
+        for name, score in pick.verdict["scores"].items():
+            criteria.setdefault(name, []).append(score)
+    return {
+        **_counts(found),
+        "first_round_pass_rate": _mean(first),
+        "rewritten": sum(any(d.attempt > 1 for d in o.drafts) for o in found),
+        "mean_score": _mean([pick.verdict["score"] for _, pick in picked]),
+        "criteria": {name: _mean(scores) for name, scores in criteria.items()},
+        "diversity": diversity_report(SpokenWords.of(pick.key, pick.script, link) for link, pick in picked),
+    }
+
+
+def _mean(values: list[Any]) -> float | None:
+    return round(sum(values) / len(values), 4) if values else None
 
 
 def _counts(found: Iterable[Outcome]) -> dict[str, Any]:
@@ -63,36 +82,19 @@ def summary(desk: Desk, found: list[Outcome]) -> dict[str, Any]:
     Args:
         found: `outcomes(desk)`, listed.
     """
-    audio = desk.job.checkpoint.stage("audio")
     issues: Counter[str] = Counter()
-    rewritten = 0
-    first_round = [0, 0]
-    scores = []
-    spoken_scripts = []
     for outcome in found:
         for draft in outcome.drafts:
-            if draft.verdict:
-                issues.update(draft.verdict["issues"])
-                if draft.attempt == 1:
-                    first_round[0] += draft.verdict["passed"]
-                    first_round[1] += 1
-        rewritten += any(draft.attempt > 1 for draft in outcome.drafts)
-        if (pick := outcome.pick) is not None:
-            scores.append(pick.verdict["score"])
-            spoken_scripts.append(Spoken.of(pick.key, pick.script, outcome.link))
-    seconds = [r["output"]["duration_s"] for r in audio.records() if "output" in r]
+            issues.update(draft.verdict["issues"] if draft.verdict else ())
+    seconds = [outcome.take["duration_s"] for outcome in found if outcome.take]
     return {
         "station": desk.station.name,
-        **_counts(found),
-        "first_round_pass_rate": round(first_round[0] / first_round[1], 4) if first_round[1] else None,
-        "rewritten": rewritten,
-        "mean_score": round(sum(scores) / len(scores), 3) if scores else None,
+        **script_figures(desk, found),
         "by_dj": _split(found, lambda o: o.link.dj.id),
         "by_kind": _split(found, lambda o: o.link.kind),
         "common_issues": [{"issue": issue, "count": count} for issue, count in issues.most_common(10)],
         "takes": len(seconds),
         "audio_seconds": round(sum(seconds), 2),
-        "diversity": diversity_report(spoken_scripts),
         "stages": stage_figures(desk),
         "unsettled": [
             {"link": o.link.key, "state": o.state, "reasons": o.reasons} for o in found if o.state != PASSED

@@ -222,8 +222,8 @@ def stages(job: Any, **options: Any) -> list[Any]:
             """eSpeak NG."""
             return spec
 
-        def payload(self, link: Any, script: str) -> dict[str, Any]:
+        def payload(self, take: Any) -> dict[str, Any]:
             """Text and the DJ's voice."""
-            return {"text": script, "voice": self.voices[link.dj.id]}
+            return {"text": take.script, "voice": self.voices[take.link.dj.id]}
 
     return [EspeakAudio(job)]

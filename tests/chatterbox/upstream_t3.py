@@ -56,6 +56,9 @@ def sampling(temperature: float, seed: int | None) -> Iterator[None]:
 
 @cache
 def _sampler(kind):
+    from vllm.platforms import current_platform
+
+    current_platform.import_kernels()
     return kind()
 
 

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 STOP_SPEECH = 6562
+AGAIN = 0.03
 MULTILINGUAL_TEXT, ENGLISH_TEXT, TURBO_TEXT, TURBO_SPEECH = 2454, 704, 50276, 6563
 
 
@@ -78,8 +79,10 @@ def random_t3(variant: str, layers: int | None = 4, seed: int = 0):
             conv1d = name.startswith("tfmr.h.")  # transformers' Conv1D is [in, out]
             fan_in = p.shape[0] if conv1d else p.shape[-1]
             p.normal_(0, _gain(name) * fan_in**-0.5, generator=generator)
+    # Tokens tempt to be said again, so that a repetition penalty decides something.
+    t3.speech_head.weight.add_(t3.speech_emb.weight, alpha=AGAIN)
     # Now and then an utterance ends of itself; ids that are no speech are as rare as after training.
-    t3.speech_head.weight[STOP_SPEECH] *= 1.4
+    t3.speech_head.weight[STOP_SPEECH] *= 1.8 if variant != "turbo" else 1.5
     t3.speech_head.weight[STOP_SPEECH - 1] *= 0.1
     t3.speech_head.weight[STOP_SPEECH + 1 :] *= 0.1
     for name, buffer in t3.named_buffers():

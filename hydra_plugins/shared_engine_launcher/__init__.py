@@ -1,0 +1,1 @@
+"""The launcher Hydra finds under the name `shared_engine`."""

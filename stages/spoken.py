@@ -1,0 +1,90 @@
+"""What the checkpoint knows of each link's takes: which are wanted, which one is aired, what went wrong.
+
+The first take of a link has the link's key, the n-th `key@n`. A take counts only while it speaks the script that is
+picked now. Another one is wanted as long as the last fell through its checks or has a blemish, up to `retakes` more;
+of those that may be aired the best is kept by the rule of `stages.takes.best`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from engine.checkpoint import Checkpoint
+from engine.records import digest
+from stages.takes import Problem, TakeCheck, best
+
+BAD_TAKE = "bad_take"
+TOKENS = "tokens"  # the stage of a synthesizer in two halves that makes speech tokens
+
+
+def take_key(link_key: str, take: int) -> str:
+    """Key of a link's `take`-th take, from 1."""
+    return link_key if take == 1 else f"{link_key}@{take}"
+
+
+class Spoken:
+    """A checkpoint's takes.
+
+    Args:
+        checkpoint: where they are.
+        retakes: how many more takes may be wanted after a link's first.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, retakes: int):
+        self.checkpoint, self.retakes = checkpoint, retakes
+        self.shards = checkpoint.stage("audio")
+
+    def wanted(self, link_key: str, script: str) -> Iterator[int]:
+        """Numbers of the takes wanted so far: those made, and one more while the last is not good enough."""
+        for take in range(1, self.retakes + 2):
+            yield take
+            record = self.record(link_key, script, take)
+            if record is None or not _wants_another(record):
+                return
+
+    def record(self, link_key: str, script: str, take: int) -> dict[str, Any] | None:
+        """The record of a take of `script`, None where it is not made or speaks another script."""
+        record = self.shards.get(take_key(link_key, take))
+        return record if record and record["inputs"].get("script") == digest(script, 4) else None
+
+    def aired(self, link_key: str, script: str) -> dict[str, Any] | None:
+        """What is kept of the take to air; None where there is none (yet)."""
+        made = {}
+        for take in range(1, self.retakes + 2):
+            record = self.record(link_key, script, take)
+            if record and "output" in record:
+                output = record["output"]
+                problems = tuple(Problem(**p) for p in output["problems"])
+                made[take] = TakeCheck(take, output["spoken_s"], output["expected_s"], problems), output
+        chosen = best([check for check, _ in made.values()])
+        return made[chosen.attempt][1] if chosen else None
+
+    def failure(self, link_key: str, script: str) -> str | None:
+        """Why a link that was spoken has no take, one line; None where it has one, or none was tried."""
+        if self.aired(link_key, script) is not None:
+            return None
+        error = None
+        for take in range(1, self.retakes + 2):
+            record = self.record(link_key, script, take)
+            if record is not None:
+                error = f"audio: {record['error']['message']}"
+            elif take == 1 or error:
+                return self._token_failure(take_key(link_key, take)) or error
+        return error
+
+    def _token_failure(self, key: str) -> str | None:
+        """The first error among the token records of a take's chunks."""
+        tokens = self.checkpoint.stage(TOKENS)
+        chunk = 0
+        while f"{key}/{chunk}" in tokens:
+            if tokens.is_error(f"{key}/{chunk}"):
+                return f"speech tokens: {tokens.get(f'{key}/{chunk}')['error']['message']}"
+            chunk += 1
+        return None
+
+
+def _wants_another(record: dict[str, Any]) -> bool:
+    if "error" in record:
+        return record["error"]["kind"] == BAD_TAKE
+    return bool(record["output"]["problems"])
