@@ -33,6 +33,7 @@ def write_playlists(
     *,
     name: str = "",
     root: Path | None = None,
+    music: Path | None = None,
     target_lufs: float | None = None,
     ceiling_dbtp: float = -1.0,
 ) -> list[Path]:
@@ -40,8 +41,8 @@ def write_playlists(
 
     Args:
         name: of the station.
-        root: folder that relative files of spots and tracks are in; the M3U8 names files absolutely, because
-            Liquidsoap takes a relative one from where it was started. CSV and JSON name them as they are.
+        root, music: folders that relative files of spots and of tracks are in; the M3U8 names files absolutely,
+            because Liquidsoap takes a relative one from where it was started. CSV and JSON name them as they are.
         target_lufs, ceiling_dbtp: what `amplify` brings spots to, None for no change.
 
     Returns:
@@ -55,7 +56,7 @@ def write_playlists(
         gain = lambda spot: amplify_db(spot, target_lufs, ceiling_dbtp)  # noqa: E731
         stem = file_name(programme.dj or "station", "wav").with_suffix("").as_posix()
         for suffix, text in (
-            (".m3u8", m3u8(programme, name=name, root=root, gain_db=gain)),
+            (".m3u8", m3u8(programme, name=name, root=root, music=music, gain_db=gain)),
             (".csv", azuracast_csv(programme, gain_db=gain)),
             (".json", as_json(programme, name=name, gain_db=gain)),
         ):
@@ -75,7 +76,12 @@ def amplify_db(spot: Spot, target_lufs: float | None = None, ceiling_dbtp: float
 
 
 def m3u8(
-    programme: Programme, *, name: str = "", root: Path | None = None, gain_db: Callable[[Spot], float] = amplify_db
+    programme: Programme,
+    *,
+    name: str = "",
+    root: Path | None = None,
+    music: Path | None = None,
+    gain_db: Callable[[Spot], float] = amplify_db,
 ) -> str:
     """Extended M3U in UTF-8, each entry an `annotate:` URI.
 
@@ -83,7 +89,7 @@ def m3u8(
     does not start the next one early.
     """
     lines = ["#EXTM3U", "#EXTENC:UTF-8", f"#PLAYLIST:{one_line(f'{name} {programme.dj}')}"]
-    paths = [_path(item, root) for item in programme.items]
+    paths = [_path(item, root, music) for item in programme.items]
     for at, (item, path) in enumerate(zip(programme.items, paths, strict=True)):
         if path is None:
             shown = item.track or item.spot
@@ -240,12 +246,12 @@ def _spot_json(spot: Spot, start_next: float | None, gain_db: Callable[[Spot], f
     }
 
 
-def _path(item: Item, root: Path | None) -> str | None:
+def _path(item: Item, root: Path | None, music: Path | None) -> str | None:
     """The absolute path of an item's file, None when it has none that an M3U line can name and a player can open."""
-    name = item.spot.file if item.spot else item.track.file
+    name, folder = (item.spot.file, root) if item.spot else (item.track.file, music)
     if not name:
         return None
-    path = ((root or Path()) / name).absolute()
+    path = ((folder or Path()) / name).absolute()
     return str(path) if path.is_file() and str(path).isprintable() else None
 
 

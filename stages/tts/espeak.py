@@ -159,9 +159,9 @@ class EspeakBackend:
             text, espeak_library.find_voice(voice["voice"]), {name: voice[name] for name in NUMBERS}
         )
         self.stats.extra["speak_s"] += time.perf_counter() - started
-        if not pcm:
-            raise RowError("no_audio", "eSpeak gave no sound for the script")
         samples = np.frombuffer(pcm, np.int16).astype(np.float32) / 32768
+        if not samples.any():  # some voices have no dictionary in the wheel
+            raise RowError("no_audio", f"eSpeak's voice {voice['voice']!r} gave no sound for the script")
         self.stats.extra["audio_seconds"] += len(samples) / sample_rate
         return {"samples": samples, "sample_rate": sample_rate}
 

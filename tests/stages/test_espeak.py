@@ -118,6 +118,11 @@ def test_an_empty_script_is_an_error_and_its_neighbours_are_spoken():
     assert first.error is None and last.error is None and empty.value is None
 
 
+def test_a_voice_without_a_dictionary_is_an_error_not_a_silence():
+    [output] = speak(SCRIPT, voice="fo")
+    assert output.error["kind"] == "no_audio" and "'fo'" in output.error["message"]
+
+
 def test_outputs_come_in_small_groups_and_requests_are_drawn_as_needed():
     drawn = []
 

@@ -221,7 +221,7 @@ def on_air_programme(**more):
 
 
 def test_m3u8_names_files_absolutely_and_comments_on_missing_ones(on_air):
-    lines = m3u8(on_air_programme(), name="Lantern 88.4", root=on_air).splitlines()
+    lines = m3u8(on_air_programme(), name="Lantern 88.4", root=on_air, music=on_air).splitlines()
     assert lines[:3] == ["#EXTM3U", "#EXTENC:UTF-8", "#PLAYLIST:Lantern 88.4 dot"]
     uris = [line for line in lines if not line.startswith("#")]
     assert [uri.rsplit(":", 1)[1].removeprefix(f"{on_air}/") for uri in uris] == [
@@ -237,14 +237,16 @@ def test_m3u8_names_files_absolutely_and_comments_on_missing_ones(on_air):
 
 def test_a_link_does_not_talk_over_a_song_that_is_not_there(on_air):
     (on_air / "s01.wav").unlink()
-    first = next(li for li in m3u8(on_air_programme(), root=on_air).splitlines() if li.startswith("annotate"))
+    first = next(
+        li for li in m3u8(on_air_programme(), root=on_air, music=on_air).splitlines() if li.startswith("annotate")
+    )
     assert 'liq_cross_start_next="5.000"' in first and 'liq_cross_duration="0.000"' in first
 
 
 def test_a_title_cannot_add_lines_or_keys(on_air):
     for title in HOSTILE:
-        text = m3u8(on_air_programme(title=title, artist=title), root=on_air)
-        assert len(text.splitlines()) == len(m3u8(on_air_programme(), root=on_air).splitlines())
+        text = m3u8(on_air_programme(title=title, artist=title), root=on_air, music=on_air)
+        assert len(text.splitlines()) == len(m3u8(on_air_programme(), root=on_air, music=on_air).splitlines())
         assert all(line.startswith(("#", "annotate:")) for line in text.splitlines())
     assert annotated({"title": 'a"b\\', "none": None, "empty": ""}, "/x") == r'annotate:title="a\"b\\":/x'
 
@@ -286,7 +288,9 @@ def test_json_tells_the_whole_programme():
 
 def test_a_folder_of_playlists(on_air):
     other = plan([spot("intro", "s01", 5.0, dj="../Marlow")], AIR_TRACKS)
-    written = write_playlists(on_air / "playlists", [on_air_programme(), other], name="Lantern", root=on_air)
+    written = write_playlists(
+        on_air / "playlists", [on_air_programme(), other], name="Lantern", root=on_air, music=on_air
+    )
     assert [p.name for p in written[:3]] == ["dot.m3u8", "dot.csv", "dot.json"] and len(written) == 6
     assert all(p.is_file() and p.resolve().is_relative_to(on_air / "playlists") for p in written)
 
@@ -313,7 +317,7 @@ def liquidsoap(script: str, folder: Path) -> str:
 @needs_liquidsoap
 def test_liquidsoap_reads_every_title_as_it_was(on_air):
     spots = [spot("intro", "s01", 5.0, key=f"dot/x/{n}", title=t, artist=t, song=None) for n, t in enumerate(HOSTILE)]
-    (on_air / "p.m3u8").write_text(m3u8(plan(spots, []), root=on_air), encoding="utf-8")
+    (on_air / "p.m3u8").write_text(m3u8(plan(spots, []), root=on_air, music=on_air), encoding="utf-8")
     said = liquidsoap(
         f"""
         list.iter(fun (uri) -> begin
@@ -350,19 +354,15 @@ def heard(wave: np.ndarray, rate: int, hz: float) -> list[tuple[float, float]]:
 @needs_liquidsoap
 def test_liquidsoap_plays_it_in_order_talking_over_the_intro(on_air):
     playlist = on_air / "p.m3u8"
-    playlist.write_text(m3u8(on_air_programme(), root=on_air), encoding="utf-8")
-    said = liquidsoap(
-        f"""
-        # As playlist() would, but every file resolved before the first is played faster than real time.
-        s = sequence(list.map(fun (uri) -> once(single(uri)), playlist.files("{playlist}")))
-        s = cue_cut(s)
-        s = amplify(1., override="liq_amplify", s)
-        s = cross(duration=0., fun (a, b) -> add(normalize=false, [a.source, b.source]), s)
-        clock.assign_new(sync="none", [s])
-        output.file(%wav, "{on_air}/out.wav", fallible=true, on_stop=shutdown, s)
-        """,
-        on_air,
-    )
+    playlist.write_text(m3u8(on_air_programme(), root=on_air, music=on_air), encoding="utf-8")
+    documented = Path(__file__).parents[2].joinpath("docs/playout.md").read_text()
+    script = documented.split("```liquidsoap\n")[1].split("```")[0].splitlines()
+    assert script[0].startswith("s = playlist(") and script[-1].startswith("output.file(")
+    # As playlist() would, but with every file resolved before the first is played faster than real time.
+    script[0] = f's = sequence(list.map(fun (uri) -> once(single(uri)), playlist.files("{playlist}")))'
+    script[-1] = f'output.file(%wav, "{on_air}/out.wav", fallible=true, on_stop=shutdown, s)'
+    script.insert(-1, 'clock.assign_new(sync="none", [s])')
+    said = liquidsoap("\n".join(script), on_air)
     wave, rate = soundfile.read(on_air / "out.wav")
     wave = wave[:, 0]
     voices, first, second = (heard(wave, rate, hz) for hz in (440, 1000, 2000))
