@@ -56,6 +56,10 @@ class Audit(Stage):
     def requests(self) -> Iterator[Request]:
         """Every candidate of every link, up to the first attempt that passed."""
         for link in self.desk.links():
+            if (by_hand := self.desk.by_hand(link)) is not None:
+                if not self.desk.standing(link).approved:
+                    yield from self._votes(link, by_hand)
+                continue
             for drafts in self.desk.drafts(link):
                 for draft in drafts:
                     if draft.script is not None:

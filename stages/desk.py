@@ -13,6 +13,7 @@ from typing import Any
 
 from engine.job import Job
 from engine.records import digest
+from stages.decisions import Decisions, Standing
 from stages.diversity import Corpus, Spoken
 from stages.link import Link
 from stages.prompts import Prompts
@@ -29,10 +30,11 @@ class Draft:
     """One candidate as far as it is known.
 
     Attributes:
-        key: `dj/kind/subject#attempt.n`.
+        key: `dj/kind/subject#attempt.n`, or `…#edit.n` for one written by hand, whose `attempt` is 0.
         script: None while it is not written, or its writing is an error.
         verdict: see `stages.verdict`; None while it is not audited, or its audit is an error.
         error: of writing or auditing, where one of them is an error record.
+        turned_down: the reviewer's decision against it, see `stages.decisions`.
     """
 
     key: str
@@ -40,6 +42,7 @@ class Draft:
     script: str | None = None
     verdict: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
+    turned_down: dict[str, Any] | None = None
 
     @property
     def settled(self) -> bool:
@@ -48,8 +51,8 @@ class Draft:
 
     @property
     def passed(self) -> bool:
-        """Whether it has a verdict that passes it."""
-        return bool(self.verdict and self.verdict["passed"])
+        """Whether it has a verdict that passes it, and no reviewer turned it down."""
+        return bool(self.verdict and self.verdict["passed"]) and not self.turned_down
 
 
 @dataclass
@@ -114,26 +117,54 @@ class Desk:
         """The selected links, in the station's order."""
         return self.station.links(self.job.config.select)
 
+    @cached_property
+    def decisions(self) -> Decisions:
+        """What reviewers decided."""
+        return Decisions(self.job.checkpoint)
+
+    def standing(self, link: Link) -> Standing:
+        """Where reviewers' decisions leave the link."""
+        return self.decisions.of(link.key)
+
+    def rounds_of(self, link: Link) -> int:
+        """How many attempts the link may have: a reviewer's rejection grants one more."""
+        return self.rounds + self.standing(link).rounds
+
+    def by_hand(self, link: Link) -> Draft | None:
+        """What settles the link whatever is written: the approved candidate, or the newest text edited by hand."""
+        standing = self.standing(link)
+        if standing.approved:
+            key = standing.approved["on"]
+            draft = self._draft(link, _attempt_of(key), key, as_it_was=True)
+            return draft if draft.script == standing.approved["script"] else None
+        if not standing.edits:
+            return None
+        draft = self._draft(link, 0, list(standing.edits)[-1])
+        return None if draft.turned_down else draft
+
     def drafts(self, link: Link) -> Iterator[list[Draft]]:
         """The link's candidates, an attempt at a time, as far as any of an attempt has been begun."""
         generated = self.job.checkpoint.stage("generate")
-        for attempt in range(1, self.rounds + 1):
+        for attempt in range(1, self.rounds_of(link) + 1):
             keys = [f"{link.key}#{attempt}.{n}" for n in range(1, self.candidates + 1)]
             if not any(key in generated for key in keys):
                 return
             yield [self._draft(link, attempt, key) for key in keys]
 
-    def _draft(self, link: Link, attempt: int, key: str) -> Draft:
-        record = self.job.checkpoint.stage("generate").get(key)
-        if record is None:
-            return Draft(key, attempt)
-        if "error" in record:
-            return Draft(key, attempt, error={"stage": "generate", **record["error"]})
-        draft = Draft(key, attempt, record["output"]["script"])
-        self._add_verdict(link, draft)
+    def _draft(self, link: Link, attempt: int, key: str, as_it_was: bool = False) -> Draft:
+        standing = self.standing(link)
+        if (script := standing.edits.get(key)) is None:
+            record = self.job.checkpoint.stage("generate").get(key)
+            if record is None:
+                return Draft(key, attempt)
+            if "error" in record:
+                return Draft(key, attempt, error={"stage": "generate", **record["error"]})
+            script = record["output"]["script"]
+        draft = Draft(key, attempt, script, turned_down=standing.turned_down(key, script))
+        self._add_verdict(link, draft, as_it_was)
         return draft
 
-    def _add_verdict(self, link: Link, draft: Draft) -> None:
+    def _add_verdict(self, link: Link, draft: Draft, as_it_was: bool = False) -> None:
         audited = self.job.checkpoint.stage("audit")
         answers, hits = [], []
         for key in self.vote_keys(draft.key):
@@ -141,7 +172,8 @@ class Desk:
             if record is None:
                 return
             inputs = record["inputs"]
-            if inputs["script"] != digest(draft.script, 4) or inputs["rubric"] != self.rubric_digest(link.kind):
+            stale = inputs["rubric"] != self.rubric_digest(link.kind) and not as_it_was
+            if stale or inputs["script"] != digest(draft.script, 4):
                 return  # on an earlier script or by an earlier rubric: it will be audited again
             if "error" in record:
                 draft.error = {"stage": "audit", **record["error"]}
@@ -170,6 +202,8 @@ class Desk:
             corpus: scripts of the other links, for the novelty of candidates; needed where there is a choice.
         """
         drafts = [draft for attempt in self.drafts(link) for draft in attempt]
+        if (settles := self.by_hand(link)) is not None:
+            return self._by_hand_outcome(link, drafts, settles)
         passed = [d for d in drafts if d.passed]
         if passed:
             return Outcome(link, PASSED, drafts, self._choose(link, passed, corpus))
@@ -181,9 +215,23 @@ class Desk:
         if len(errors) == len(last):
             return Outcome(link, ERROR, drafts, reasons=[f"{e['stage']}: {e['message']}" for e in errors])
         best = max(judged, key=lambda d: d.verdict["score"])
-        if drafts[-1].attempt < self.rounds and self.will_rewrite():
-            return Outcome(link, PENDING, drafts, reasons=best.verdict["reasons"])
-        return Outcome(link, FAILED, drafts, reasons=best.verdict["reasons"])
+        reasons = _rejection(last) or best.verdict["reasons"]
+        rewrites = drafts[-1].attempt < self.rounds_of(link) and self.will_rewrite()
+        return Outcome(link, PENDING if rewrites else FAILED, drafts, reasons=reasons)
+
+    def _by_hand_outcome(self, link: Link, drafts: list[Draft], settles: Draft) -> Outcome:
+        """Approved: passed, whatever else is there. Edited: as its audit says."""
+        drafts = [d for d in drafts if d.key != settles.key]
+        others = (self._draft(link, 0, key) for key in self.standing(link).edits if key != settles.key)
+        drafts += [*others, settles]
+        if settles.passed or (settles.verdict and self.standing(link).approved):
+            word = "approved in review" if self.standing(link).approved else "edited in review"
+            return Outcome(link, PASSED, drafts, Choice(settles.key, True, 1.0, word, ((settles.key, 1.0),)))
+        if settles.error:
+            return Outcome(link, ERROR, drafts, reasons=[f"{settles.error['stage']}: {settles.error['message']}"])
+        if settles.verdict is None:
+            return Outcome(link, PENDING, drafts, reasons=["edited in review, to be audited"])
+        return Outcome(link, FAILED, drafts, reasons=settles.verdict["reasons"])
 
     def will_rewrite(self) -> bool:
         """Whether this run writes failed links again."""
@@ -209,6 +257,20 @@ class Desk:
             if first and first[0].script:
                 corpus.add(Spoken.of(first[0].key, first[0].script, link))
         return corpus
+
+
+def _attempt_of(key: str) -> int:
+    """The attempt in a candidate's key, 0 for one written by hand."""
+    number = key.rpartition("#")[2].partition(".")[0]
+    return int(number) if number.isdecimal() else 0
+
+
+def _rejection(last: list[Draft]) -> list[str]:
+    """The reviewer's reason, where the newest attempt was turned down."""
+    for draft in last:
+        if draft.turned_down:
+            return [f"turned down in review: {draft.turned_down['reason'] or 'write it again'}"]
+    return []
 
 
 def _hits(kept: list[dict[str, Any]]) -> list[Any]:

@@ -13,6 +13,7 @@ from engine.job import Job
 from engine.records import Output, Request, derive_seed
 from engine.session import LlmSpec
 from engine.stage import Stage
+from stages.decisions import feedback_of
 from stages.desk import Desk, Draft
 from stages.link import Link
 
@@ -54,10 +55,12 @@ class Generate(Stage):
     def requests(self) -> Iterator[Request]:
         """Candidates in the order of links; a link's next attempt as soon as all of its last are settled and failed."""
         for link in self.desk.links():
+            if self.desk.by_hand(link) is not None:
+                continue  # approved, or edited by a reviewer: not to be written again, whatever changes
             yield from self._attempt(link, 1, None)
             for drafts in self.desk.drafts(link):
                 feedback = self._feedback(drafts)
-                if feedback is None or drafts[0].attempt == self.desk.rounds:
+                if feedback is None or drafts[0].attempt == self.desk.rounds_of(link):
                     break
                 yield from self._attempt(link, drafts[0].attempt + 1, feedback)
 
@@ -73,6 +76,8 @@ class Generate(Stage):
         """What to tell the next attempt; None where this one passed, is not settled, or has errors alone."""
         if any(d.passed or not d.settled for d in drafts):
             return None
+        if decision := next((d.turned_down for d in drafts if d.turned_down), None):
+            return Feedback(*feedback_of(decision))
         judged = [d for d in drafts if d.verdict]
         if not judged:
             return None

@@ -2,7 +2,8 @@
 
 The first take of a link has the link's key, the n-th `key@n`. A take counts only while it speaks the script that is
 picked now. Another one is wanted as long as the last fell through its checks or has a blemish, up to `retakes` more;
-of those that may be aired the best is kept by the rule of `stages.takes.best`.
+of those that may be aired the best is kept by the rule of `stages.takes.best`. A take that a reviewer turned down is
+not aired, and another one is wanted in its place.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from engine.checkpoint import Checkpoint
 from engine.records import digest
+from stages.decisions import Decisions
 from stages.takes import Problem, TakeCheck, best
 
 BAD_TAKE = "bad_take"
@@ -34,14 +36,23 @@ class Spoken:
     def __init__(self, checkpoint: Checkpoint, retakes: int):
         self.checkpoint, self.retakes = checkpoint, retakes
         self.shards = checkpoint.stage("audio")
+        self.decisions = Decisions(checkpoint)
 
     def wanted(self, link_key: str, script: str) -> Iterator[int]:
         """Numbers of the takes wanted so far: those made, and one more while the last is not good enough."""
-        for take in range(1, self.retakes + 2):
+        standing = self.decisions.of(link_key)
+        if standing.approved and self.aired(link_key, script):
+            return  # not to be spoken again, whatever changes
+        refused = standing.refused_takes(script)
+        for take in self._numbers(refused):
             yield take
             record = self.record(link_key, script, take)
-            if record is None or not _wants_another(record):
+            if record is None or not (take in refused or _wants_another(record)):
                 return
+
+    def _numbers(self, refused: set[int]) -> range:
+        """Numbers a link's takes may have: one more for each that a reviewer turned down."""
+        return range(1, self.retakes + 2 + len(refused))
 
     def record(self, link_key: str, script: str, take: int) -> dict[str, Any] | None:
         """The record of a take of `script`, None where it is not made or speaks another script."""
@@ -51,9 +62,10 @@ class Spoken:
     def aired(self, link_key: str, script: str) -> dict[str, Any] | None:
         """What is kept of the take to air; None where there is none (yet)."""
         made = {}
-        for take in range(1, self.retakes + 2):
+        refused = self.decisions.of(link_key).refused_takes(script)
+        for take in self._numbers(refused):
             record = self.record(link_key, script, take)
-            if record and "output" in record:
+            if record and "output" in record and take not in refused:
                 output = record["output"]
                 problems = tuple(Problem(**p) for p in output["problems"])
                 made[take] = TakeCheck(take, output["spoken_s"], output["expected_s"], problems), output
@@ -65,11 +77,14 @@ class Spoken:
         if self.aired(link_key, script) is not None:
             return None
         error = None
-        for take in range(1, self.retakes + 2):
+        refused = self.decisions.of(link_key).refused_takes(script)
+        for take in self._numbers(refused):
             record = self.record(link_key, script, take)
+            if take in refused:
+                continue
             if record is not None:
                 error = f"audio: {record['error']['message']}"
-            elif take == 1 or error:
+            elif take == 1 or error or take - 1 in refused:
                 return self._token_failure(take_key(link_key, take)) or error
         return error
 

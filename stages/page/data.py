@@ -4,20 +4,22 @@
      "kinds": {"intro": {"criteria": [{"name", "weight", "ask"}], "threshold": 7.5}},
      "links": [{"key", "dj", "kind", "title", "by", "words": [20, 45], "state", "reasons", "why", "pick": 0,
                 "drafts": [{"key", "attempt", "script", "words", "score", "scores": […], "passed", …}],
-                "take": {"file", "duration", "lufs", "peak", "tries", "problems"} }]}
+                "take": 2, "takes": [{"number", "file", "duration", "lufs", "peak", "problems", "made"}, …]}]}
 
-`pick` is the place of the chosen candidate among `drafts`, null where there is none.
+`pick` is the place of the chosen candidate among `drafts`, null where there is none; `take` the number of the take
+that is aired.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from stages.desk import Desk, Draft, Outcome
 from stages.link import WORDS_PER_SECOND, Link
+from stages.spoken import Spoken
 
 
 def page_data(desk: Desk, found: Iterable[Outcome], takes: str = "../") -> dict[str, Any]:
@@ -28,14 +30,14 @@ def page_data(desk: Desk, found: Iterable[Outcome], takes: str = "../") -> dict[
         takes: what leads from the page to the checkpoint's folder.
     """
     station = desk.station
-    audio = desk.job.checkpoint.stage("audio")
+    spoken = Spoken(desk.job.checkpoint, desk.job.config.audio.retakes)
     return {
         "station": {"name": station.name, "place": station.place, "language": station.language},
         "made": datetime.now().astimezone().isoformat(timespec="seconds"),
         "takes": takes,
         "djs": [{"id": dj.id, "name": dj.name} for dj in station.djs.values()],
         "kinds": {name: _kind(kind.rubric) for name, kind in station.kinds.items()},
-        "links": [_link(outcome, audio.get(outcome.link.key)) for outcome in found],
+        "links": [_link(outcome, spoken) for outcome in found],
     }
 
 
@@ -44,7 +46,7 @@ def _kind(rubric: Any) -> dict[str, Any]:
     return {"criteria": criteria, "threshold": rubric.threshold}
 
 
-def _link(outcome: Outcome, take: dict[str, Any] | None) -> dict[str, Any]:
+def _link(outcome: Outcome, spoken: Spoken) -> dict[str, Any]:
     link = outcome.link
     title, by = spoken_of(link)
     pick = outcome.choice.key if outcome.choice else None
@@ -63,7 +65,8 @@ def _link(outcome: Outcome, take: dict[str, Any] | None) -> dict[str, Any]:
         "why": outcome.choice.reason if outcome.choice else "",
         "pick": places.get(pick),
         "drafts": [_draft(d) for d in drafts],
-        "take": _take(take),
+        "take": outcome.take["take"] if outcome.take else None,
+        "takes": list(_takes(outcome, spoken)),
     }
 
 
@@ -87,23 +90,30 @@ def _draft(draft: Draft) -> dict[str, Any]:
         shown |= {name: v[name] for name in ("scores", "score", "weighted", "threshold", "issues", "notes", "reasons")}
         shown["passed"] = v["passed"]
         shown["hits"] = [[h["rule"], h["message"], h["severity"]] for h in v["hits"]]
+    if draft.turned_down:
+        shown["turned"] = {name: draft.turned_down[name] for name in ("decision", "reason")}
     if draft.error:
         shown["error"] = f"{draft.error['stage']}: {draft.error['message']}"
     return shown
 
 
-def _take(record: dict[str, Any] | None) -> dict[str, Any] | None:
-    if record is None:
-        return None
-    if "error" in record:
-        return {"error": record["error"]["message"]}
-    output = record["output"]
-    return {
-        "file": quote(output["file"]),
-        "duration": output["duration_s"],
-        "lufs": output.get("lufs"),
-        "peak": output.get("true_peak_dbtp"),
-        "tries": output.get("takes", 1),
-        "problems": [p["message"] for p in output.get("problems", ())],
-        "made": record["time"],
-    }
+def _takes(outcome: Outcome, spoken: Spoken) -> Iterator[dict[str, Any]]:
+    """All takes of the chosen script, in the order they were made."""
+    if (pick := outcome.pick) is None:
+        return
+    number = 1
+    while (record := spoken.record(outcome.link.key, pick.script, number)) is not None:
+        if "error" in record:
+            yield {"number": number, "error": record["error"]["message"]}
+        else:
+            output = record["output"]
+            yield {
+                "number": number,
+                "file": quote(output["file"]),
+                "duration": output["duration_s"],
+                "lufs": output["lufs"],
+                "peak": output["true_peak_dbtp"],
+                "problems": [p["message"] for p in output["problems"]],
+                "made": record["time"],
+            }
+        number += 1

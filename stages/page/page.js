@@ -25,6 +25,7 @@ const page = (() => {
   }
 
   const folded = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+  const takeOf = (link) => link.takes.find((t) => t.number === link.take) || null;
   const chosen = (link) => (link.pick === null ? null : link.drafts[link.pick]);
   const attempts = (link) => Math.max(0, ...link.drafts.map((d) => d.attempt));
 
@@ -45,15 +46,15 @@ const page = (() => {
     score: (l) => front(l)?.score ?? -1,
     rounds: attempts,
     words: (l) => front(l)?.words ?? -1,
-    length: (l) => l.take?.duration ?? -1,
+    length: (l) => takeOf(l)?.duration ?? -1,
   };
 
   const ONLY = [
     ["several", "several candidates", (l) => l.drafts.length > 1],
     ["rewritten", "written again", (l) => attempts(l) > 1],
     ["hits", "rules found something", (l) => (front(l)?.hits || []).length > 0],
-    ["problems", "take has problems", (l) => l.take && (l.take.error || l.take.problems.length > 0)],
-    ["silent", "no take yet", (l) => !l.take || !l.take.file],
+    ["problems", "take has problems", (l) => l.takes.some((t) => t.error || t.problems.length)],
+    ["silent", "no take yet", (l) => !takeOf(l)],
   ];
 
   function haystack(link) {
@@ -137,7 +138,7 @@ const page = (() => {
       el("td", { class: "c-num c-score" }, shownScore),
       el("td", { class: "c-num c-round" }, String(attempts(link) || "")),
       el("td", { class: "c-num c-words" }, draft?.words === undefined ? "" : String(draft.words)),
-      el("td", { class: "c-num c-length" }, link.take?.duration ? `${link.take.duration.toFixed(1)} s` : ""),
+      el("td", { class: "c-num c-length" }, takeOf(link) ? `${takeOf(link).duration.toFixed(1)} s` : ""),
     );
     if (!open) return [tr];
     return [tr, el("tr", { class: "detail", id: "detail" }, el("td", { colspan: "9" }, detail(link)))];
@@ -186,7 +187,7 @@ const page = (() => {
         { class: "spoken" },
         draft && draft.script !== null ? el("p", { class: "script", dir: "auto" }, draft.script) : null,
         draft?.error ? el("p", { class: "problem" }, draft.error) : null,
-        takePlayer(link),
+        takePlayers(link),
         el("p", { class: "facts" }, facts(link, draft).join("  ·  ")),
         extras.detail ? extras.detail(link, draft) : null,
       ),
@@ -205,12 +206,10 @@ const page = (() => {
   function facts(link, draft) {
     const out = [link.key];
     if (draft?.words !== undefined) out.push(`${draft.words} words of ${link.words[0]}–${link.words[1]}`);
-    const take = link.take;
-    if (take?.duration) {
+    const take = takeOf(link);
+    if (take) {
       out.push(`${take.duration.toFixed(1)} s of ${link.budget[0]}–${link.budget[1]} s`);
-      if (take.lufs !== null) out.push(`${minus(take.lufs)} LUFS`);
-      if (take.peak !== null) out.push(`peak ${minus(take.peak)} dBTP`);
-      if (take.tries > 1) out.push(`${take.tries} tries`);
+      out.push(`${minus(take.lufs)} LUFS`, `peak ${minus(take.peak)} dBTP`);
     }
     if (link.why) out.push(link.why);
     return out;
@@ -218,20 +217,36 @@ const page = (() => {
 
   const minus = (n) => n.toFixed(1).replace("-", "−");
 
-  function takePlayer(link) {
-    const take = link.take;
-    if (!take) return null;
-    if (!take.file) return el("p", { class: "problem" }, `No take: ${take.error}`);
+  /** A player for each take: the one that is aired, the others folded away. */
+  function takePlayers(link) {
+    const aired = takeOf(link);
+    const others = link.takes.filter((t) => t !== aired);
+    return [
+      aired ? takePlayer(link, aired) : null,
+      others.length
+        ? el(
+            "details",
+            { class: "takes" },
+            el("summary", {}, others.length === 1 ? "one other take" : `${others.length} other takes`),
+            others.map((t) => takePlayer(link, t)),
+          )
+        : null,
+    ];
+  }
+
+  function takePlayer(link, take) {
+    if (take.error) return el("p", { class: "problem" }, `take ${take.number}: ${take.error}`);
+    const label = `Take ${take.number} of ${link.title}`;
     return el(
       "div",
       { class: "take" },
-      el("audio", { controls: true, preload: "none", src: source(link), "aria-label": `Take of ${link.title}` }),
+      el("audio", { controls: true, preload: "none", src: source(take), "aria-label": label }),
       take.problems.map((p) => el("p", { class: "problem" }, p)),
     );
   }
 
-  /** Where the take's file is; a new take has the same name, hence the time it was made. */
-  const source = (link) => `${data.takes}${link.take.file}?${Math.round(link.take.made)}`;
+  /** Where a take's file is; one that is made anew has the same name, hence the time. */
+  const source = (take) => `${data.takes}${take.file}?${Math.round(take.made)}`;
 
   function verdict(link, draft, reasons) {
     if (draft.score === undefined) return draft.error ? null : el("p", { class: "note" }, "Not audited yet.");
@@ -274,10 +289,10 @@ const page = (() => {
   }
 
   function other(link, draft) {
-    const state = draft.error ? "error" : draft.score === undefined ? "not audited" : draft.passed ? "passed" : "failed";
+    const state = draft.error ? "error" : draft.turned ? "turned down" : draft.score === undefined ? "not audited" : draft.passed ? "passed" : "failed";
     return el(
       "details",
-      { class: `other is-${state}` },
+      { class: `other is-${state.replace(" ", "-")}` },
       el(
         "summary",
         {},
@@ -287,6 +302,7 @@ const page = (() => {
         el("span", { class: "start", dir: "auto" }, (draft.script || draft.error || "").slice(0, 90)),
       ),
       draft.script !== null ? el("p", { class: "script", dir: "auto" }, draft.script) : null,
+      draft.turned?.reason ? el("p", { class: "note", dir: "auto" }, `Turned down in review: ${draft.turned.reason}`) : null,
       draft.error ? el("p", { class: "problem" }, draft.error) : null,
       verdict(link, draft),
     );
@@ -297,7 +313,7 @@ const page = (() => {
   const audio = $("audio");
 
   function playButton(link) {
-    if (!link.take?.file) return null;
+    if (!takeOf(link)) return null;
     const on = playing === link && !audio.paused;
     return el(
       "button",
@@ -311,7 +327,7 @@ const page = (() => {
   }
 
   function play(link) {
-    if (!link?.take?.file) return;
+    if (!link || !takeOf(link)) return;
     if (playing === link) {
       if (audio.paused) audio.play().catch(failed);
       else audio.pause();
@@ -323,7 +339,7 @@ const page = (() => {
     document.body.classList.add("playing");
     $("playing").textContent = link.title;
     $("playing-by").textContent = `${djs.get(link.dj) || link.dj}, ${link.kind}`;
-    audio.src = source(link);
+    audio.src = source(takeOf(link));
     audio.play().catch(failed);
     for (const l of [before, link]) if (l) refreshPlay(l);
   }
@@ -344,7 +360,7 @@ const page = (() => {
 
   function next(step) {
     const from = shown.indexOf(playing);
-    for (let i = from + step; i >= 0 && i < shown.length; i += step) if (shown[i].take?.file) return shown[i];
+    for (let i = from + step; i >= 0 && i < shown.length; i += step) if (takeOf(shown[i])) return shown[i];
     return null;
   }
 
@@ -480,5 +496,5 @@ const page = (() => {
   }
 
   queueMicrotask(start); // after further scripts have put in their extras
-  return { data, el, extras, say, update, render, show, front, current, djs };
+  return { data, el, extras, say, update, render, show, front, current, takeOf, play };
 })();

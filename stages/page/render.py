@@ -61,7 +61,7 @@ def page_html(
             figures=figures,
             panels=_score_panels(desk, found),
             rounds=Markup(plots.rounds(_rounds(found))),
-            durations=Markup(plots.durations(_durations(found, desk))),
+            durations=Markup(plots.durations(_durations(found))),
             timeline=Markup(plots.timeline(timings)),
             live=bool(connect),
             compare=bool(extra and extra.get("compare")),
@@ -143,21 +143,19 @@ def _rounds(found: Sequence[Outcome]) -> list[tuple[int, int, int]]:
     begun = 0
     for outcome in found:
         begun += any(d.verdict for d in outcome.drafts)
-        for attempt in sorted({d.attempt for d in outcome.drafts if d.verdict}):
+        for attempt in sorted({d.attempt for d in outcome.drafts if d.verdict} - {0}):  # 0: written by hand
             judged[attempt] = judged.get(attempt, 0) + 1
-            if any(d.passed for d in outcome.drafts if d.attempt == attempt):
+            if any(d.verdict and d.verdict["passed"] for d in outcome.drafts if d.attempt == attempt):
                 passed[attempt] = passed.get(attempt, 0) + 1
     return [(judged[a], passed.get(a, 0), begun) for a in sorted(judged)]
 
 
-def _durations(found: Sequence[Outcome], desk: Desk) -> dict[str, list[tuple[float, float, float]]]:
+def _durations(found: Sequence[Outcome]) -> dict[str, list[tuple[float, float, float]]]:
     from stages.link import WORDS_PER_SECOND
 
-    audio = desk.job.checkpoint.stage("audio")
     by_kind: dict[str, list[tuple[float, float, float]]] = {}
     for outcome in found:
-        record = audio.get(outcome.link.key)
-        if record and "output" in record:
+        if outcome.take:
             least, most = (words / WORDS_PER_SECOND for words in outcome.link.words)
-            by_kind.setdefault(outcome.link.kind, []).append((record["output"]["duration_s"], least, most))
+            by_kind.setdefault(outcome.link.kind, []).append((outcome.take["duration_s"], least, most))
     return by_kind
