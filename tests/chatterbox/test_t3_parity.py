@@ -99,7 +99,7 @@ def test_bad_rows_are_errors_and_their_neighbours_go_on(t3, rows, upstream):
 
 
 def test_exact_from_an_engine_of_its_own_short_of_cache(original_t3, t3_voices, t3_cache, rows, upstream):
-    """The engine's process knows the model by the entry point alone; rows are put back and resumed for want of cache."""
+    """The engine's process knows the model by the entry point alone; rows are preempted and resumed."""
     engine = ENGINE | {"num_gpu_blocks_override": 40}
     spec = T3Spec(str(original_t3), voices=str(t3_voices), cache=str(t3_cache), engine=engine, env=OWN_PROCESS)
     named = [Request(row.key, dict(row.payload, voice=row.payload["voice"].split("/")[-1][:-3])) for row in rows]

@@ -62,7 +62,7 @@ def test_a_null_is_refused_where_a_number_is_needed():
 
 @pytest.mark.parametrize("seed", range(8))
 def test_turbos_steps_equal_upstreams(seed):
-    """Rows of one batch, each with values of its own, against transformers' processors as `inference_turbo` lists them."""
+    """Rows of one batch, each with its own values, against the processors `inference_turbo` lists."""
     import torch
     from transformers.generation.logits_process import (
         LogitsProcessorList,

@@ -13,7 +13,7 @@ from tests.conftest import CPU_ENV
 @pytest.fixture(scope="module")
 def rows(t3_voices):
     """What is to be said."""
-    return requests(t3_voices, "turbo", longest=30)
+    return requests(t3_voices, "turbo", longest=22)
 
 
 @pytest.fixture(scope="module")

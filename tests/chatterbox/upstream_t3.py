@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,9 @@ def tokenizer(folder: Path, variant: str):
     from chatterbox.tts import punc_norm
 
     if variant == "multilingual":
-        many = MTLTokenizer(str(Path(folder) / "grapheme_mtl_merged_expanded_v1.json"))
+        # Upstream fetches what Chinese needs, whatever is spoken.
+        with patch("chatterbox.models.tokenizers.tokenizer.ChineseCangjieConverter"):
+            many = MTLTokenizer(str(Path(folder) / "grapheme_mtl_merged_expanded_v1.json"))
         encode = lambda text, language: many.text_to_tokens(punc_norm(text), language_id=language)  # noqa: E731
     else:
         english = EnTokenizer(str(Path(folder) / "tokenizer.json"))
@@ -85,8 +87,11 @@ def tokenizer(folder: Path, variant: str):
     return lambda text, language: F.pad(F.pad(encode(text, language), (1, 0), value=255), (0, 1), value=0)
 
 
-def speak(t3, encode, payload: Mapping[str, Any], variant: str) -> dict[str, Any]:
-    """Tokens upstream gives to one request's payload (all sampling parameters named), in the form of our outputs."""
+def speak(t3, encode, payload: Mapping[str, Any], variant: str, coupled: bool = True) -> dict[str, Any]:
+    """Tokens upstream gives to one request's payload (all sampling parameters named), in the form of our outputs.
+
+    Not `coupled`, it draws as it always does, and nothing of vLLM is imported.
+    """
     import torch
     from chatterbox.tts import Conditionals
 
@@ -94,7 +99,7 @@ def speak(t3, encode, payload: Mapping[str, Any], variant: str) -> dict[str, Any
     cond = Conditionals.load(payload["voice"]).t3
     ids = encode(payload["text"], payload.get("language"))
     temperature = said["temperature"] or 1.0
-    with sampling(said["temperature"], said.get("seed")):
+    with sampling(said["temperature"], said.get("seed")) if coupled else nullcontext():
         if variant == "turbo":
             out = t3.inference_turbo(
                 t3_cond=cond,

@@ -57,8 +57,8 @@ def t3_config(variant: str):
     return config
 
 
-def random_t3(variant: str, layers: int | None = 4, seed: int = 0):
-    """Upstream's T3 with sharpened random weights."""
+def random_t3(variant: str, layers: int | None = 4, seed: int = 0, ends: bool = True):
+    """Upstream's T3 with sharpened random weights; one that never `ends` speaks until its token limit."""
     import torch
     from chatterbox.models.t3 import T3
 
@@ -82,7 +82,7 @@ def random_t3(variant: str, layers: int | None = 4, seed: int = 0):
     # Tokens tempt to be said again, so that a repetition penalty decides something.
     t3.speech_head.weight.add_(t3.speech_emb.weight, alpha=AGAIN)
     # Now and then an utterance ends of itself; ids that are no speech are as rare as after training.
-    t3.speech_head.weight[STOP_SPEECH] *= 1.8 if variant != "turbo" else 1.5
+    t3.speech_head.weight[STOP_SPEECH] *= 0.0 if not ends else 1.5 if variant == "turbo" else 1.8
     t3.speech_head.weight[STOP_SPEECH - 1] *= 0.1
     t3.speech_head.weight[STOP_SPEECH + 1 :] *= 0.1
     for name, buffer in t3.named_buffers():
@@ -98,9 +98,9 @@ def _gain(name: str) -> float:
     return 4.0 if "speech_head" in name else 1.0
 
 
-def write_original(folder: Path, layers: int | None = 4, seed: int = 0) -> Path:
+def write_original(folder: Path, layers: int | None = 4, seed: int = 0, ends: bool = True) -> Path:
     """T3 and tokenizer of Chatterbox (English)."""
-    _save_t3(Path(folder) / "t3_cfg.safetensors", "original", layers, seed)
+    _save_t3(Path(folder) / "t3_cfg.safetensors", "original", layers, seed, ends)
     write_tokenizer(Path(folder) / "tokenizer.json", ENGLISH_TEXT)
     return Path(folder)
 
@@ -112,9 +112,9 @@ def write_multilingual(folder: Path, layers: int | None = 4, seed: int = 1) -> P
     return Path(folder)
 
 
-def write_turbo(folder: Path, layers: int | None = 4, seed: int = 2) -> Path:
+def write_turbo(folder: Path, layers: int | None = 4, seed: int = 2, ends: bool = True) -> Path:
     """T3 and tokenizer of Chatterbox Turbo."""
-    _save_t3(Path(folder) / "t3_turbo_v1.safetensors", "turbo", layers, seed)
+    _save_t3(Path(folder) / "t3_turbo_v1.safetensors", "turbo", layers, seed, ends)
     write_gpt2_tokenizer(Path(folder))
     return Path(folder)
 
@@ -187,9 +187,9 @@ def write_gpt2_tokenizer(folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
 
 
-def _save_t3(path: Path, variant: str, layers: int | None, seed: int) -> None:
+def _save_t3(path: Path, variant: str, layers: int | None, seed: int, ends: bool = True) -> None:
     from safetensors.torch import save_file
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    state = random_t3(variant, layers, seed).state_dict()
+    state = random_t3(variant, layers, seed, ends).state_dict()
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)

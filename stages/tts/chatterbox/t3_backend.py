@@ -54,6 +54,8 @@ ON_CPU = {
     "enable_chunked_prefill": False,
     "enforce_eager": True,
     "max_num_seqs": 16,
+    # A guided voice prompt has 34 positions: one of the smallest blocks this platform takes can be cached.
+    "block_size": 32,
 }
 ON_GPU = {"dtype": "bfloat16", "max_num_seqs": 128}
 
@@ -122,10 +124,8 @@ class T3Backend(LlmSession):
         self.prompter: Any = None
 
     def __enter__(self) -> Self:
-        os.environ.update(self.spec.env)
-        if os.environ.get("VLLM_ENABLE_V1_MULTIPROCESSING", "1") != "0":
+        if (dict(os.environ) | dict(self.spec.env)).get("VLLM_ENABLE_V1_MULTIPROCESSING", "1") != "0":
             _need_entry_point()
-        t3_plugin.register()
         # Imported before memory is first measured: what Python modules take does not come back.
         import chatterbox  # noqa: F401
 
@@ -136,6 +136,11 @@ class T3Backend(LlmSession):
         self.prompter = T3Prompter(self.t3.files, self.llm.llm_engine.model_config.dtype)
         self._voice = lru_cache(maxsize=256)(load_t3_cond)
         return self
+
+    def engine_args(self) -> dict[str, Any]:
+        """Arguments of `vllm.LLM`, which by now knows the models."""
+        t3_plugin.register()
+        return super().engine_args()
 
     def prepare(self, request: Request) -> tuple[Any, Any]:
         """vLLM's prompt and `SamplingParams` of a chunk.

@@ -8,6 +8,7 @@ are upstream's own. Runs on the CPU in fp32.
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -189,16 +190,31 @@ def _english(checkpoint: T3Checkpoint, hp):
 
 
 def _many_languages(checkpoint: T3Checkpoint, hp):
-    from chatterbox.models.tokenizers import MTLTokenizer
+    from chatterbox.models.tokenizers.tokenizer import ChineseCangjieConverter, MTLTokenizer
     from chatterbox.mtl_tts import SUPPORTED_LANGUAGES, punc_norm
+    from tokenizers import Tokenizer
 
-    tokenizer = _read(checkpoint, lambda: MTLTokenizer(str(checkpoint.tokenizer)))
+    class LazyTokenizer(MTLTokenizer):
+        """Upstream's, but for fetching what Chinese needs (a word list, a segmenter) when Chinese is first spoken."""
+
+        def __init__(self, file: Path):
+            self.tokenizer = Tokenizer.from_file(str(file))
+            self.check_vocabset_sot_eot()
+
+        @cached_property
+        def cangjie_converter(self) -> ChineseCangjieConverter:
+            return ChineseCangjieConverter(checkpoint.folder)
+
+    tokenizer = _read(checkpoint, lambda: LazyTokenizer(checkpoint.tokenizer))
 
     def encode(text: str, language: str | None) -> torch.Tensor:
         code = (language or "").lower()
         if code not in SUPPORTED_LANGUAGES:
             raise RowError("bad_language", f"language {language!r} is none of {', '.join(SUPPORTED_LANGUAGES)}")
-        return _bounded(tokenizer.text_to_tokens(punc_norm(text), language_id=code), hp)
+        try:
+            return _bounded(tokenizer.text_to_tokens(punc_norm(text), language_id=code), hp)
+        except OSError as e:
+            raise RowError("no_language", f"what {SUPPORTED_LANGUAGES[code]} needs cannot be fetched: {e}") from e
 
     return encode
 
