@@ -118,7 +118,7 @@ class Vocoder:
     def mels(self, utterances: Sequence[Utterance], draws: Sequence[Draws] | None = None) -> list[torch.Tensor]:
         """Mel spectrograms (80, frames) of the speech, without the voice prompt, on the device."""
         draws = draws or self.draws(utterances)
-        rows = [Row(u.tokens, self._here(u.voice), d) for u, d in zip(utterances, draws, strict=True)]
+        rows = [Row(u.tokens.cpu(), self.place(u.voice), d) for u, d in zip(utterances, draws, strict=True)]
         with full_fp32(except_tf32=self.flow == "tf32"):
             cast = torch.bfloat16 if self.flow == "bf16" else None
             return flow_mels(self.model.flow, rows, self.steps, self.meanflow, cast)
@@ -136,22 +136,28 @@ class Vocoder:
                     waves[i] = wave
         return waves
 
-    def _here(self, voice: Mapping[str, Any]) -> dict[str, Any]:
-        """A copy of `voice` with its tensors on this device; upstream casts its caller's dict in place."""
-        return {k: v.to(self.device) if torch.is_tensor(v) else v for k, v in voice.items()}
+    def place(self, voice: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+        """What the flow needs of a reference dict, where it needs it: prompt tokens on the host, the rest on device.
+
+        A copy: upstream casts its caller's dict in place. Placing a placed voice costs nothing.
+        """
+        there = {name: voice[name].to(self.device) for name in ("prompt_feat", "embedding")}
+        return there | {"prompt_token": voice["prompt_token"].long().cpu()}
 
 
 @contextlib.contextmanager
 def full_fp32(except_tf32: bool = False) -> Iterator[None]:
     """CUDA's fp32 without TF32 (its default for convolutions) in here, or with TF32 everywhere if `except_tf32`."""
-    matmul = torch.backends.cuda.matmul
-    before = matmul.allow_tf32
-    matmul.allow_tf32 = except_tf32
+    # The switches of torch 2.9 and later: its older ones raise once anybody in the process has used these.
+    switches = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
+    before = [switch.fp32_precision for switch in switches]
     try:
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=False, allow_tf32=except_tf32):
-            yield
+        for switch in switches:
+            switch.fp32_precision = "tf32" if except_tf32 else "ieee"
+        yield
     finally:
-        matmul.allow_tf32 = before
+        for switch, precision in zip(switches, before, strict=True):
+            switch.fp32_precision = precision
 
 
 def buckets(items: Sequence[Item], frames: Callable[[Item], int], budget: int) -> list[list[Item]]:

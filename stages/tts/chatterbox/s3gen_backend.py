@@ -155,8 +155,7 @@ class S3GenBackend:
         @lru_cache(maxsize=256)
         def voice(name: str) -> Mapping[str, Any]:
             path = Path(self.spec.voices).expanduser() / f"{name}.pt"
-            part = load_voice(path)["gen"]
-            return {k: v.to(device) if torch.is_tensor(v) else v for k, v in part.items()}
+            return self.vocoder.place(load_voice(path)["gen"])
 
         self._voice = voice
         self.stats.extra = {"device": device, "audio_seconds": 0.0, "vocode_s": 0.0, "batches": 0, "halved": 0}

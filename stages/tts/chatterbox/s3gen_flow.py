@@ -53,8 +53,9 @@ class Row:
     """One utterance ready for the flow.
 
     Attributes:
-        tokens: (T,) int64 speech tokens, all below the flow's vocabulary.
-        voice: upstream's reference dict: `prompt_token` (1, P), `prompt_feat` (1, F, 80), `embedding` (1, 192).
+        tokens: (T,) int64 speech tokens on the host, all below the flow's vocabulary.
+        voice: of upstream's reference dict: `prompt_token` (1, P) int64 on the host, `prompt_feat` (1, F, 80) and
+            `embedding` (1, 192) on the device.
         draws: source of this row's noise.
     """
 
@@ -126,7 +127,7 @@ def _encode(flow: CausalMaskedDiffWithXvec, rows: Sequence[Row]) -> torch.Tensor
     part = max(1, ENCODER_SCORES // (heads * 2 * (flow.token_mel_ratio * size) ** 2))
     tokens = torch.zeros(len(rows), size, dtype=torch.long)
     for i, row in enumerate(rows):
-        tokens[i, : row.total_tokens] = torch.cat([row.voice["prompt_token"][0].long().cpu(), row.tokens.cpu()])
+        tokens[i, : row.total_tokens] = torch.cat([row.voice["prompt_token"][0], row.tokens])
     tokens = tokens.to(device)
     return torch.cat(
         [

@@ -3,8 +3,8 @@
     for chunk in spoken_chunks("Next: 99 Tides by Mr. Low & Co. At 7:30 AM…", keep=["99 Tides", "Mr. Low & Co."]):
         chunk.text, chunk.pause_ms
 
-Sentences are found by Wikimedia's `sentencex` (244 languages, no model). A chunk has 30 to 280 characters: T3 rambles
-on shorter ones and loses its place in longer ones. Chunks end at the strongest boundary to be had.
+Sentences are found by Wikimedia's `sentencex` (some 300 languages, no model). A chunk has 30 to 280 characters: T3
+rambles on shorter ones and loses its place in longer ones. Chunks end at the strongest boundary to be had.
 """
 
 from __future__ import annotations

@@ -1,0 +1,217 @@
+"""Chatterbox takes, ours in batches against upstream one at a time: same weights, same lengths, same machine.
+
+    python tests/benchmarks/vocoder.py [--variant turbo|original] [--what vocoder|take] [--batches 1 8 32]
+        [--tokens 40 80 120] [--takes N] [--layers N] [--flow fp32|tf32|bf16] [--device cpu|cuda] [--json FILE]
+
+`--what vocoder` times S3Gen alone: speech tokens to samples without watermark, one line a batch size. `--what take`
+times whole takes, text to samples: T3 on vLLM and S3Gen against upstream's T3 and S3Gen, T3 stopped at the given token
+counts on both sides. Each side runs in a process of its own, whose peak memory (device memory on a GPU, else resident
+set) is told too. Weights are random, written once to a temporary folder at full size; speed does not depend on their
+values. The last line is the best ratio.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1]))
+
+TEXT = "The lamps along the water are going out one by one, and the last train hums to itself beyond the harbour."
+RATE = 24_000
+
+
+def write_checkpoint(folder: Path, variant: str, layers: int | None, t3: bool) -> None:
+    """Random weights of upstream's form; T3's never stop by themselves."""
+    from safetensors.torch import load_file, save_file
+
+    from tests.chatterbox.s3gen_weights import write_waveform_half
+    from tests.chatterbox.weights import write_original, write_turbo
+
+    (write_turbo if variant == "turbo" else write_original)(folder, layers=layers if t3 else 1)
+    path = folder / ("t3_turbo_v1.safetensors" if variant == "turbo" else "t3_cfg.safetensors")
+    state = load_file(path)
+    state["speech_head.weight"][6562] = 0.0
+    if "speech_head.bias" in state:
+        state["speech_head.bias"][6562] = -1e4
+    save_file(state, path)
+    write_waveform_half(folder, variant)
+
+
+def take_tokens(takes: int, lengths: list[int]) -> list[list[int]]:
+    """Speech tokens of `takes` takes whose lengths go round `lengths`."""
+    from tests.chatterbox.s3gen_weights import random_tokens
+
+    return [random_tokens(lengths[i % len(lengths)], i).tolist() for i in range(takes)]
+
+
+def peak_mib(device: str) -> float:
+    """Most memory this process has held."""
+    import resource
+
+    import torch
+
+    if device == "cuda":
+        return torch.cuda.max_memory_reserved() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def upstream(folder: str, how: dict[str, Any]) -> dict[str, float]:
+    """Upstream's S3Gen, or T3 and S3Gen, one take after another."""
+    import torch
+    from chatterbox.tts import ChatterboxTTS
+    from chatterbox.tts_turbo import ChatterboxTurboTTS
+
+    from tests.chatterbox.weights import depth
+
+    turbo, device = how["variant"] == "turbo", how["device"]
+    with depth(how["layers"] if how["what"] == "take" else 1):
+        tts = (ChatterboxTurboTTS if turbo else ChatterboxTTS).from_local(folder, device)
+    steps = 2 if turbo else 10
+    name, cap = ("inference_turbo", "max_gen_len") if turbo else ("inference", "max_new_tokens")
+    whole_t3, whole_s3gen = getattr(tts.t3, name), tts.s3gen.inference
+    spent = {"t3_s": 0.0, "s3gen_s": 0.0, "samples": 0}
+
+    def timed(key: str, run, **arguments):
+        if device == "cuda":
+            torch.cuda.synchronize()
+        started = time.perf_counter()
+        made = run(**arguments)
+        if device == "cuda":
+            torch.cuda.synchronize()
+        spent[key] += time.perf_counter() - started
+        return made
+
+    def s3gen(tokens):
+        wave, _ = timed("s3gen_s", whole_s3gen, speech_tokens=tokens, ref_dict=tts.conds.gen, n_cfm_timesteps=steps)
+        spent["samples"] += wave.shape[-1]
+
+    def takes(count: int) -> None:
+        for i, tokens in enumerate(take_tokens(count, how["tokens"])):
+            if how["what"] == "vocoder":
+                s3gen(torch.tensor(tokens + [4299] * 3 * turbo, device=device))
+                continue
+            length = how["tokens"][i % len(how["tokens"])]
+            setattr(tts.t3, name, lambda **k: timed("t3_s", whole_t3, **k | {cap: length}))  # noqa: B023
+            tts.s3gen.inference = lambda **k: (s3gen(k["speech_tokens"]), (torch.zeros(1, RATE), None))[1]
+            tts.generate(TEXT)
+
+    takes(1)
+    spent.update(t3_s=0.0, s3gen_s=0.0, samples=0)
+    takes(how["takes"])
+    return spent | {"peak_mib": peak_mib(device)}
+
+
+def ours(folder: str, how: dict[str, Any]) -> dict[str, Any]:
+    """Our T3 and S3Gen backends over all takes at once; S3Gen at each batch size."""
+    t3: dict[str, Any] = {"tokens": take_tokens(how["takes"], how["tokens"])}
+    if how["what"] == "take":
+        t3 = _our_t3(folder, how)
+    return {
+        "t3_s": t3.get("t3_s", 0.0),
+        "runs": _our_s3gen(folder, how, t3["tokens"]),
+        "peak_mib": peak_mib(how["device"]),
+    }
+
+
+def _our_t3(folder: str, how: dict[str, Any]) -> dict[str, Any]:
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")
+    from engine.records import Request
+    from stages.tts.chatterbox.t3_backend import T3Spec
+
+    spec = T3Spec(folder, how["variant"], voices=folder, cache=str(Path(folder) / "cache"))
+    lengths = how["tokens"]
+
+    def request(i: int) -> Request:
+        sampling = {"max_tokens": lengths[i % len(lengths)], "seed": i}
+        return Request(str(i), {"text": TEXT, "voice": "conds", "sampling": sampling})
+
+    with spec.open() as t3:
+        list(t3.steps([request(0)]))
+        started = time.perf_counter()
+        made = {o.key: o for step in t3.steps(request(i) for i in range(how["takes"])) for o in step}
+        spent = time.perf_counter() - started
+    return {"t3_s": spent, "tokens": [made[str(i)].value["tokens"] for i in range(how["takes"])]}
+
+
+def _our_s3gen(folder: str, how: dict[str, Any], tokens: list[list[int]]) -> list[dict[str, float]]:
+    from engine.records import Request
+    from stages.tts.chatterbox.s3gen_backend import S3GenSpec
+
+    voice = 2 * (42 + max(map(len, tokens)) + 3)
+    runs = []
+    spec = S3GenSpec(
+        folder, how["variant"], folder, str(Path(folder) / "cache"), flow=how["flow"], device=how["device"]
+    )
+    spec = type(spec)(**{**spec.__dict__, "watermark": False})
+    requests = [
+        Request(str(i), {"chunks": [{"tokens": t, "pause_ms": 0}], "voice": "conds", "seed": i})
+        for i, t in enumerate(tokens)
+    ]
+    with spec.open() as s3gen:
+        list(s3gen.steps(requests[:1]))
+        for batch in how["batches"]:
+            s3gen.frames = batch * voice
+            started = time.perf_counter()
+            samples = sum(len(o.value["samples"]) for step in s3gen.steps(requests) for o in step)
+            runs.append({"batch": batch, "s3gen_s": time.perf_counter() - started, "samples": samples})
+    return runs
+
+
+def alone(run, *arguments) -> dict[str, Any]:
+    """`run` in a process of its own."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(run, *arguments).result()
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--variant", choices=("turbo", "original"), default="turbo")
+    parser.add_argument("--what", choices=("vocoder", "take"), default="vocoder")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--tokens", type=int, nargs="+", default=[40, 80, 120])
+    parser.add_argument("--takes", type=int, default=12)
+    parser.add_argument("--layers", type=int, default=None, help="of T3; all of them by default")
+    parser.add_argument("--flow", choices=("fp32", "tf32", "bf16"), default="fp32")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default=None)
+    parser.add_argument("--json", type=Path)
+    how = vars(parser.parse_args())
+    import torch
+
+    how["device"] = how["device"] or ("cuda" if torch.cuda.is_available() else "cpu")
+    report = how.pop("json")
+    with tempfile.TemporaryDirectory() as folder:
+        write_checkpoint(Path(folder), how["variant"], how["layers"], how["what"] == "take")
+        theirs = alone(upstream, folder, how)
+        mine = alone(ours, folder, how)
+    seconds = theirs["samples"] / RATE
+    total = theirs["t3_s"] + theirs["s3gen_s"]
+    print(f"{how['takes']} takes, {seconds:.1f} s of audio, {how['variant']}, {how['device']}, flow {how['flow']}")
+    print(f"upstream: T3 {theirs['t3_s']:.2f} s, S3Gen {theirs['s3gen_s']:.2f} s, {seconds / total:.2f}x real time, "
+          f"peak {theirs['peak_mib']:.0f} MiB")  # fmt: skip
+    ratios = []
+    for run in mine["runs"]:
+        spent = mine["t3_s"] + run["s3gen_s"]
+        ratios.append(total / spent)
+        print(f"ours, S3Gen batch {run['batch']:3d}: T3 {mine['t3_s']:.2f} s, S3Gen {run['s3gen_s']:.2f} s, "
+              f"{run['samples'] / RATE / spent:.2f}x real time, {ratios[-1]:.2f}x upstream")  # fmt: skip
+    print(f"peak {mine['peak_mib']:.0f} MiB")
+    if report:
+        report.write_text(json.dumps({"how": how, "upstream": theirs, "ours": mine}, indent=1))
+    print(f"ratio {max(ratios):.2f}")
+
+
+if __name__ == "__main__":
+    main()
