@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any
 
 from stages.link import Link
-from stages.rules.registry import RULES, Hit, Rule
+from stages.rules.registry import RULES, Hit
 from stages.rules.text import ARTIST, NAME, NEXT_ARTIST, NEXT_TITLE, TITLE, Script
 
 _SHOWN = {
@@ -30,13 +30,6 @@ _SHOWN = {
 _SAID = re.compile(rf"[{''.join(_SHOWN)}]|\d[\d.,:]*|[^\W\d_\ue000-\ue004]+(?:'[^\W\d_\ue000-\ue004]+)*")
 SHINGLE = 3
 NEAR_DUPLICATE = 0.6
-
-RULES["repeated_opening"] = Rule(
-    "repeated_opening",
-    "an opening of `words` words that other links of the station have used `times` times already",
-    {"words": 4, "times": 3},
-    default=False,
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,8 +62,8 @@ def number_to_words(n: int) -> str:
 
 
 def year_to_words(year: int) -> str:
-    """A year as it is said: 1987 -> `nineteen eighty-seven`, 1905 -> `nineteen oh five`, 2003 -> `two thousand "
-    "three`."""
+    """A year as it is said: 1987 -> `nineteen eighty-seven`, 1905 -> `nineteen oh five`, 2003 -> `two thousand
+    three`."""
     if 2000 <= year <= 2009 or not 1000 < year <= 9999 or year % 1000 == 0:
         return number_to_words(year)
     head, tail = divmod(year, 100)
@@ -129,8 +129,8 @@ _AGE = re.compile(r"\bin (?:his|her|their|your|my|our|its)(?: \w+)? $")
 
 
 def years_said(plain: str) -> Iterator[YearSaid]:
-    """Years and decades in `plain` text: digits, `'87`, `'80s`, `eighties`, "
-    "`nineteen eighty-seven`, `two thousand and five`."""
+    """Years and decades in `plain` text: digits, `'87`, `'80s`, `eighties`,
+    `nineteen eighty-seven`, `two thousand and five`."""
     if not _HINT.search(plain):
         return
     for m in _YEAR.finditer(plain):
@@ -273,7 +273,8 @@ def _hour(word: str) -> int:
 
 def times_said(plain: str) -> Iterator[TimeSaid]:
     """Clock times in `plain` text: `7:30am`, `7.30`, `half past seven`, `half seven`, `seven-thirty`,
-    `quarter to eight`, `eight o'clock`, `1930 hours`, `noon`, and a bare hour where the text says that it is one (`it's eight`)."""
+    `quarter to eight`, `eight o'clock`, `1930 hours`, `noon`, and a bare hour where the text says that it is one
+    (`it's eight`)."""
     for m in _CLOCK.finditer(plain):
         g, exact = m.groupdict(), False
         if g["dh"]:

@@ -19,10 +19,10 @@ _SLOT_WORD = (
 )
 _WHOSE = r"(?:SONG|ARTIST|TRACK|DJ|STATION|BAND|LISTENER|HOST|CITY)"
 _SLOT = any_of(
-    r"\{[^}]*\}",  # {title}, {{ title }}
+    r"\{[^}]{0,60}\}",  # {title}, {{ title }}
     r"%\(\w+\)s|%[sd]\b|\$\{?[A-Za-z_]\w*\}?|%[A-Z_]{3,}%",  # other template languages
-    r"<(?!/?(?:b|i|u|p|br|em|strong|span|div|a|h\d|ul|li|ol|speak|break|prosody|emphasis|say-as)\b)[A-Za-z][\w \-'/]*>",
-    rf"\[(?:[A-Z][A-Z0-9 _'/.-]*|(?i:[^\]]*\b{_SLOT_WORD}\b[^\]]*))\]",
+    r"<(?!/?(?:b|i|u|p|br|em|strong|span|div|a|h\d|ul|li|ol|speak|break|prosody|emphasis|say-as)\b)[A-Za-z][\w \-'/]{0,60}>",
+    rf"\[(?:[A-Z][A-Z0-9 _'/.-]{{0,60}}|(?i:[^\]]{{0,60}}\b{_SLOT_WORD}\b[^\]]{{0,60}}))\]",
     r"\((?i:insert\b[^)]*|(?:dj|song|artist|track|band|station|listener|host|city|town)(?:'s)?[ _]?(?:names?|titles?)?"
     r"(?: here)?)\)",
     r"\b(?i:insert) (?i:the |your |an? )?[\w' ]{2,30}? here\b",
@@ -53,9 +53,9 @@ _ACTION = (
     r"end\b|start of|begin|transition|voice|in a\b|with a\b|tone|knock|yawn|pours?)"
 )
 _STAGE = any_of(
-    r"\[[^\]]*\]",
+    r"\[[^\]]{0,200}\]",
     r"(?<![\w*])\*(?!\*)[A-Za-z][^*\n]{1,60}(?<!\*)\*(?![\w*])",
-    rf"\((?:the )?{_ACTION}[^)]*\)",
+    rf"\((?:the )?{_ACTION}[^)]{{0,200}}\)",
     rf"^\s*{_ACTION}\w*(?: in| out| up| down| plays| begins)?:",
     flags=re.IGNORECASE,
 )
@@ -75,10 +75,10 @@ def stage_directions(script: Script, link: Link, options: Mapping[str, Any], nam
 
 _MARKUP = any_of(
     r"""</?[A-Za-z][A-Za-z0-9-]*(?:\s+[\w:-]+\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>]+))*\s*/?>|<!--|&(?:#\d+|[a-z]{2,8});""",
-    r"\*\*|__(?=\S)|~~|```|`[^`\n]+`|(?<!\w)\*[^*\n]+\*(?!\w)|(?<!\w)_[^_\n]+_(?!\w)",
+    r"\*\*|__(?=\S)|~~|```|`[^`\n]+`|(?<!\w)\*[^*\n]{1,200}\*(?!\w)|(?<!\w)_[^_\n]{1,200}_(?!\w)",
     r"(?:^|\s)#{1,6}\s|^\s*(?:[*•◦‣▪●+]|-(?!\d))\s+|^\s*\d{1,2}[.)]\s+\S|[.!?][\"']? [-*] (?=\S)|^\s*>\s|"
     r"^\s*(?:-{3,}|\*{3,}|={3,})\s*$",
-    r"\[[^\]]*\]\([^)]*\)|\|.*\||\\[nt\"]|<\|[^|>]*\|>|\[/?INST\]|</?s>|^\s*[{\[]\s*\"",
+    r"\[[^\]]{0,80}\]\([^)]{0,200}\)|\|.{0,200}\||\\[nt\"]|<\|[^|>]*\|>|\[/?INST\]|</?s>|^\s*[{\[]\s*\"",
     flags=re.MULTILINE,
 )
 _MARKUP_HINT = re.compile(r"[<&*_#`|~>\\{\[•◦‣▪●]| - |^\s*(?:[-+=]|\d{1,2}[.)])", re.MULTILINE)

@@ -19,7 +19,7 @@ class Names:
 
     protect: tuple[str, ...] = ()
     djs: dict[str, str] = field(default_factory=dict)
-    _whole: dict[str, tuple[str, str]] = field(default_factory=dict)  # compact form -> ("title" | "artist", raw)
+    _whole: dict[str, tuple[str, str, str]] = field(default_factory=dict)  # compact form -> what, raw name, artist
     _starts: set[str] = field(default_factory=set)  # compact forms of each name's first words
 
     @classmethod
@@ -27,24 +27,25 @@ class Names:
         """Index the titles and artists of `songs` and the names of `djs`."""
         names = cls(tuple(protect), {d.id: d.name for d in djs})
         for song in songs:
-            names._enter("artist", song.artist)
-            names._enter("title", song.title)
+            names._enter("artist", song.artist, song.artist)
+            names._enter("title", song.title, song.artist)
         return names
 
-    def _enter(self, what: str, raw: str) -> None:
+    def _enter(self, what: str, raw: str, artist: str) -> None:
         name = name_of(raw)
         words = Script.words_of(name.raw)
         whole = "".join(words)
         if not whole or whole in self._whole:
             return
-        self._whole[whole] = (what, name.raw)
+        self._whole[whole] = (what, name.raw, artist)
         at = ""
         for word in words[:-1]:
             at += word
             self._starts.add(at)
 
-    def mentions(self, script: Script) -> Iterator[tuple[str, str, int, int]]:
-        """Names found in `script`, the longest from each word on: what, raw name, index of first and last token."""
+    def mentions(self, script: Script) -> Iterator[tuple[str, str, str, int, int]]:
+        """Names found in `script`, the longest from each word on: `title` or `artist`, the name, whose it is, index of
+        its first and last token."""
         tokens, whole, starts = script.tokens, self._whole, self._starts
         for i, token in enumerate(tokens):
             found, at, j = None, token, i

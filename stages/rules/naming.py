@@ -57,13 +57,15 @@ def _same(script: Script, link: Link) -> bool:
 
 
 @rule(
-    "a song or artist of the catalog that is neither this one nor the next",
+    "a song or artist of the catalog that is neither this one nor the next; with `same_artist` their other songs pass",
     subjects=("song",),
     same_artist=True,
 )
 def other_song(script: Script, link: Link, options: Mapping[str, Any], names: Names) -> Iterator[str]:
     taken = [m[:2] for m in script.masks]
-    for what, raw, first, last in names.mentions(script):
+    for what, raw, artist, first, last in names.mentions(script):
+        if artist == link.song.artist and options["same_artist"]:
+            continue
         start, end = script.spans[first][0], script.spans[last][1]
         if any(s < end and start < e for s, e in taken) or not _is_name(script, what, first, last):
             continue
@@ -71,8 +73,8 @@ def other_song(script: Script, link: Link, options: Mapping[str, Any], names: Na
 
 
 def _is_name(script: Script, what: str, first: int, last: int) -> bool:
-    """Whether words that spell a catalog name are meant as one: capitalised "
-    "like a name, and long or introduced enough."""
+    """Whether words that spell a catalog name are meant as one: capitalised
+    like a name, and long or introduced enough."""
     start, end = script.spans[first][0], script.spans[last][1]
     before, after = script.text[:start].rstrip(), script.text[end:].lstrip(".,!?")
     if before[-1:] == '"' and after[:1] == '"':

@@ -63,6 +63,15 @@ SUBJECTS = {Song: "song", ClockTime: "time", Forecast: "weather"}
 RULES: dict[str, Rule] = {}
 
 
+# Looks at all scripts of a station together, so it has no function of its own here: see `stages.diversity`.
+RULES["repeated_opening"] = Rule(
+    "repeated_opening",
+    "an opening of `words` words that other links of the station have used `times` times already",
+    {"words": 4, "times": 3},
+    default=False,
+)
+
+
 def rule(
     refuses: str,
     *,

@@ -72,6 +72,9 @@ _MAY_TRIPLE = frozenset(
 def repetition(script: Script, link: Link, options: Mapping[str, Any], names: Names) -> Iterator[str]:
     plain = script.plain
     said = _SAID.findall(plain)
+    pairs = list(zip(said, said[1:], strict=False))
+    if len(set(pairs)) == len(pairs) and not any(map(operator.eq, said, said[1:])):
+        return  # no two words come twice in the same order, so nothing longer does
     parts = plain.split()
     if any(
         a == b == c and a.strip(".,!?") not in _MAY_TRIPLE for a, b, c in zip(parts, parts[1:], parts[2:], strict=False)

@@ -18,8 +18,8 @@ _ADDRESS = any_of(
     r"\b[\w-]+\.(?:com|net|org|fm|co\.uk|io|info|biz|tv|radio)\b(?:/\S*)?",
     flags=re.IGNORECASE,
 )
-_ADDRESS_HINT = re.compile(r"://|www\.|@|[a-z0-9]\.[a-z]", re.IGNORECASE)
-_ODD = re.compile(rf"""[^a-z0-9\s.,;:!?'"()—\-…&$£€%°{MARKS}]""", re.IGNORECASE)
+_ADDRESS_HINT = re.compile(r"://|@|[A-Za-z0-9]\.[A-Za-z]")
+_ODD = re.compile(rf"""[^A-Za-z0-9\s.,;:!?'"()—\-…&$£€%°{MARKS}]""")
 _NOISE = any_of(
     r"(?<!\w)#(?![\d\s])\S+|@|[=^~|\\<>{}_*`]|#{2,}|[#$%&@*!?^~+]{3,}|[§©®™]",
     r"(?<!\w)[+/](?!\w)|\b[wb]/\w*|[a-z]{2,}/[a-z]{2,}",

@@ -14,9 +14,9 @@ from stages.rules.text import Script
 
 # What a model calls its own answer. The second list a DJ may announce too ("here's your forecast").
 _ANSWER = (
-    r"(?:intro(?:duction)?s?|outro(?:duction)?s?|script|link|segue|back[- ]?announce(?:ment)?|version|draft|take|"
-    r"rewrite|"
-    r"revision|response|copy|attempt|monologue|voice[- ]?over|voice[- ]?track)"
+    r"(?:intro(?:duction)?s?|outro(?:duction)?s?|script|segue|back[- ]?announce(?:ment)?|draft|rewrite|revision|"
+    r"response|attempt|monologue|voice[- ]?over|voice[- ]?track|"
+    r"(?:link|take|copy|version)(?=\s*:|,? (?:for you|as you|based|below)))"
 )
 _AIRED = r"(?:segment|time[- ]?check|weather|report|forecast|update|announcement|spot|option|example|text|line|sample)"
 _LABEL = (
@@ -68,20 +68,52 @@ _META = any_of(
     r"@(?:task|title|artist|dj|year|themes|words|avoid|fix|script|time|period)\b:?",
     r"<\||\[/?inst\]|### ?(?:response|instruction|input|assistant)|(?:^|\n)(?:assistant|user|system)\s*\n",
 )
-# Cheap test that one of the above may be there; most scripts end here.
-_META_HINT = any_of(
-    r"\bhere(?:'s| is| are| you go)[ ,:]+(?:your|my|the|an?|one|some|that|another) ",
-    rf"{_START}(?:{_EAGER}|ok|alright|great|my pleasure|gladly)",
-    r":[\s\"*]|\bas (?:an?|req|you req|per|instr)\b|language model|\bi(?:'m| am) (?:just )?an?\b|have (?:access|real|"
-    r"personal)",
-    r"cannot|can't|can not|unable|not able|won't be able|sorry|apolog|\bwords?\b|let me know|hope this|feel free|"
-    r"would you like",
-    r"thank you for|prompt|system|instruct|guideline|persona|rubric|assignment|\bin this |\b(?:intro|outro|script|"
-    r"draft)\b",
-    r"revis|rewrit|updated|corrected|alternative|\bi(?:'ve| have) |below|end of|attempt|'s (?:voice|style|tone)|"
-    r"character",
-    r"@|<\||inst\]|###|^(?:assistant|user|system)",
+# What the phrases above cannot do without: most scripts have none of it and are not searched for them.
+_META_WORDS = frozenset(
+    """ai a.i llm chatbot assistant artificial language cannot unable able wont sorry apologize apologise
+    apologies word words prompt system instructions instructed guidelines persona rubric assignment requested
+    request feedback revised rewritten updated corrected alternative written adjusted created crafted prepared
+    attempted attempt kept below script intro outro introduction draft character note adjust modify edit tweak
+    helps fits meets clarification end""".split()
 )
+_EAGER_WORDS = frozenset("sure certainly absolutely of understood got no okay ok alright great my gladly".split())
+_ANSWER_WORDS = frozenset(
+    """intro intros outro outros introduction introductions script link segue back backannounce announcement
+    version draft take rewrite revision response copy attempt monologue voice voiceover segment time weather
+    report forecast update spot option example text line sample""".split()
+)
+_META_PHRASES = (
+    "let me know",
+    "hope this",
+    "feel free",
+    "would you like",
+    "thank you for",
+    "don't have",
+    "do not have",
+    "as per",
+    "made sure",
+    "put together",
+    "this is a",
+    "tried to",
+    "can't",
+    "can not",
+    "'s voice",
+    "'s style",
+    "'s tone",
+)
+
+
+def _may_be_meta(script: Script) -> bool:
+    tokens, plain = script.tokens, script.plain
+    return (
+        bool(tokens and tokens[0] in _EAGER_WORDS)
+        or not _META_WORDS.isdisjoint(tokens)
+        or any(c in plain for c in ":@#<")
+        or ("here" in tokens and not _ANSWER_WORDS.isdisjoint(tokens))
+        or any(p in plain for p in _META_PHRASES)
+    )
+
+
 _ALL_QUOTED = re.compile(r'"[^"]*"|“[^“”]*”|‘.*’|\'(?:[^\']|\w\'\w)*\'', re.DOTALL)
 _SPEAKER = re.compile(r"\W*([\w.' -]{2,40}?)\W{0,2}:\s")
 
@@ -92,7 +124,7 @@ _SPEAKER = re.compile(r"\W*([\w.' -]{2,40}?)\W{0,2}:\s")
 )
 def meta_talk(script: Script, link: Link, options: Mapping[str, Any], names: Names) -> Iterator[str]:
     plain, masked = script.plain, script.masked
-    if _META_HINT.search(plain) and (m := _META.search(plain)):
+    if _may_be_meta(script) and (m := _META.search(plain)):
         yield f'talks about the script instead of being it: "{clip(m[0].strip())}"'
     elif masked[:1] and masked[0] in "\"'“‘" and len(masked) > 3 and _ALL_QUOTED.fullmatch(masked):
         yield "is wrapped in quotation marks"

@@ -43,8 +43,8 @@ _SMALL = frozenset("the a an of and or in on to for by with at from my your our 
 
 @lru_cache(maxsize=100_000)
 def fold(token: str) -> str:
-    """A token without case, accents and apostrophes, abbreviations "
-    "read out: `Pt` -> `part`, `Krzywosz’` -> `krzywosz`."""
+    """A token without case, accents and apostrophes, abbreviations
+    read out: `Pt` -> `part`, `Krzywosz’` -> `krzywosz`."""
     if token.isascii():
         out = token.lower().replace("'", "")
     else:
@@ -233,8 +233,8 @@ class Script:
         return False
 
     def _stands_out(self, first: int, last: int) -> bool:
-        """Whether a mention of a one-word name reads as a name: quoted, "
-        "or capitalised other than by opening a sentence."""
+        """Whether a mention of a one-word name reads as a name: quoted,
+        or capitalised other than by opening a sentence."""
         text, (start, _), (_, end) = self.text, self.spans[first], self.spans[last]
         before, after = text[:start].rstrip(" #$"), text[end : end + 40]
         if before[-1:] and before[-1:] in "\"'*_" and after.lstrip(".,!?")[:1] in ('"', "'", "*", "_"):

@@ -66,12 +66,14 @@ _IDLE = frozenset(
 # Words that flatly contradict a forecast without their family; idle ones ("damp", "clear") are left out on purpose.
 _CLAIMS = {
     ("rain", "storm", "snow"): re.compile(
-        r"\b(?:rain(?:s|ing|y|fall|storms?)?|showers?|downpours?|drizzl(?:e|ing|y)|thunder\w*|lightning|storms?|"
-        r"stormy|snow(?:s|ing|y|fall|storm)?|sleet|blizzards?|hail)\b"
+        r"\b(?:rain(?:s|ing|y|fall|storms?)?|showers?|downpours?|drizzl(?:e|ing|y))\b"
     ),
+    ("snow",): re.compile(r"\b(?:snow(?:s|ing|y|fall|storm|flakes?)?|sleet|blizzards?)\b"),
+    ("storm",): re.compile(r"\b(?:thunder(?:s|storms?|y)?|lightning)\b"),
+    ("storm", "wind"): re.compile(r"\b(?:storms?|stormy|gales?)\b"),
     ("sun", "heat"): re.compile(
-        r"\b(?:sunny|sunshine|cloudless|blue sk(?:y|ies)|clear sk(?:y|ies)|wall-to-wall sun|heatwave|scorch(?:er|"
-        r"ing)|sunburn|sunscreen)\b"
+        r"\b(?:sunny|sunshine|cloudless|blue sk(?:y|ies)|clear sk(?:y|ies)|wall-to-wall sun|heatwave|scorch(?:er|ing)|"
+        r"sunburn|sunscreen)\b"
     ),
 }
 _NEGATED = re.compile(
