@@ -28,6 +28,9 @@ STAGE_HELP = """Nothing to do: say which stages to run.
   +stage=audio      speak what passed, master it and write the files
   +stage=report     summary of everything the checkpoint holds
   +stage=all        all of these, rewriting what fails its audit
+  +stage=lint       check every prompt of a station before any model is loaded
+  +stage=import     make a station of station.music=DIR|TABLE in station.path=DIR
+  +stage=calibrate  hold the auditor against scripts that people labelled
   +stage=[a,b]      a list of your own
 
   python -m engine +stage=all          runs the sample station with the embedded demo models
@@ -105,7 +108,8 @@ def _run(jobs: Sequence[Job], overrides: list[str], quiet: bool) -> None:
         for job in jobs:
             for renderable in job.shared.get("screens", ()):
                 display.print(renderable)
-        display.say(f"Resume or extend this run:\n  {again}")
+        if any(stage.backend() or stage.needs for stage in jobs[0].stages):  # else there is nothing to go on with
+            display.say(f"Resume or extend this run:\n  {again}")
 
 
 def _show_plan(job: Job) -> None:

@@ -47,11 +47,25 @@ class LlmConfig:
     env: Dict[str, str] = field(default_factory=dict)  # environment variables for vLLM
 
 
+class Weather(Enum):
+    """Where forecasts come from."""
+
+    file = "file"  # the station's forecast.json
+    open_meteo = "open_meteo"  # fetched once, then kept in the checkpoint
+
+
 @dataclass
 class StationConfig:
     """Where the station's folder is: group `station`."""
 
     path: str = MISSING
+    music: Optional[str] = None  # +stage=import makes `path` from it: a folder of music, a table, an earlier catalog
+    template: str = "${packaged:sample_station}"  # whose DJs and kinds an imported station begins with
+    name: Optional[str] = None  # of an imported station
+    weather: Weather = Weather.file
+    latitude: Optional[float] = None  # for open_meteo
+    longitude: Optional[float] = None
+    weather_url: str = "https://api.open-meteo.com/v1/forecast"
 
 
 @dataclass
@@ -80,6 +94,7 @@ class GenerationConfig:
 
     candidates: int = 1  # scripts per link and round, in one batch
     rounds: int = 3  # first writing included
+    picks: Optional[str] = None  # YAML file of candidates chosen by hand: link key -> candidate key
     pick: PickWeights = field(default_factory=PickWeights)
 
 
@@ -89,6 +104,14 @@ class AuditConfig:
 
     votes: int = 1  # verdicts per script, merged by median
     names_from_catalog: bool = True  # refuse scripts that name another song or artist of the catalog
+    scripts: Optional[str] = None  # audit scripts written elsewhere: a folder of text files, a JSONL or CSV file
+
+
+@dataclass
+class CalibrateConfig:
+    """What `+stage=calibrate` holds the auditor against."""
+
+    labels: Optional[str] = None  # CSV or JSONL: link, script, label (pass or fail), by people
 
 
 @dataclass
@@ -113,6 +136,16 @@ class CheckpointConfig:
 
 
 @dataclass
+class ReviewConfig:
+    """Where +stage=review serves its page."""
+
+    host: str = "127.0.0.1"  # another address needs a password
+    port: int = 8844  # 0 takes any free one
+    password_env: str = "VOICETRACK_PASSWORD"  # environment variable that holds the password
+    against: Optional[str] = None  # another checkpoint, to compare with blind
+
+
+@dataclass
 class Config:
     """The whole config tree."""
 
@@ -124,8 +157,10 @@ class Config:
     select: SelectConfig = field(default_factory=SelectConfig)
     generation: GenerationConfig = field(default_factory=GenerationConfig)
     audit: AuditConfig = field(default_factory=AuditConfig)
+    calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
     audio: AudioConfig = field(default_factory=AudioConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    review: ReviewConfig = field(default_factory=ReviewConfig)
     seed: int = 0  # every row's seed is derived from it and the row's key
     retry_errors: bool = False
     dry_run: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Sequence
@@ -11,9 +12,14 @@ from engine.config import OPEN
 _OPEN_KEY = re.compile(rf"^({'|'.join(map(re.escape, OPEN))})\.[^=]+=")
 
 
+_HOME = re.compile(r"^([^=]+=)(~(?:/.*)?)$")
+
+
 def open_keys(arguments: Sequence[str]) -> list[str]:
-    """Let keys be added to the schema's open dictionaries as if they were there: `writer.engine.max_num_seqs=8`."""
-    return [f"++{a}" if _OPEN_KEY.match(a) else a for a in arguments]
+    """Let keys be added to the schema's open dictionaries as if they were there (`writer.engine.max_num_seqs=8`), and
+    paths begin with `~`, which no shell expands after a dotted key and Hydra cannot parse."""
+    expanded = [_HOME.sub(lambda m: m[1] + os.path.expanduser(m[2]), a) for a in arguments]
+    return [f"++{a}" if _OPEN_KEY.match(a) else a for a in expanded]
 
 
 def command(overrides: Sequence[str], checkpoint: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from stages.kinds import Kind
 from stages.link import DJ, ClockTime, Forecast, Link, Song
 from stages.prompts import Messages, Prompts, bullets, excerpt, opening, quote
 from stages.station import Station
+from stages.tokens import Context
 
 ERROR, WARNING = "error", "warning"
 SHOWN = 20  # findings of one sort that are listed; more are counted
@@ -40,12 +41,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class LintReport:
-    """What the check looked at and found; `longest` is the most tokens (or characters) of any prompt, and its key."""
+    """What the check looked at and found; `longest` is the longest prompt in tokens, which it is, and what would fit."""
 
     prompts: int
     examples: int
     lyrics: int
-    longest: tuple[int, str]
+    longest: tuple[int, str, int | None]
     findings: tuple[Finding, ...]
 
     @property
@@ -57,6 +58,9 @@ class LintReport:
         errors = sum(finding.level == ERROR for finding in self.findings)
         head = f"{self.prompts:,} prompts, {self.examples} examples, lyrics in {self.lyrics:,}: "
         head += f"{errors} errors, {len(self.findings) - errors} warnings"
+        if self.longest[1]:
+            size, which, most = self.longest
+            head += f"; longest: {which}, {size:,} tokens" + (f" of {most:,}" if most else "")
         return "\n".join([*map(str, self.findings), head])
 
 
@@ -64,20 +68,19 @@ def lint(
     station: Station,
     select: Any = None,
     *,
-    count: Callable[[Messages], int] | None = None,
-    most: int | None = None,
+    contexts: Mapping[str, Context] | None = None,
 ) -> LintReport:
     """Render every selected link's prompts and check them and the DJs' examples.
 
     Checked: every template fills; every fact is in the prompt, the brief is its last part and complete, nothing is
     left unfilled; lyrics are in where a song has them; system prompts differ between kinds; the examples pass the
-    station's own rules; prompts are within `most`.
+    station's own rules; prompts fit the models.
 
     Args:
         station: the station.
         select: as for `Station.links`.
-        count: length of a prompt, e.g. in a model's tokens; characters / 4 where omitted.
-        most: what `count` may give at most, e.g. a model's context less the answer.
+        contexts: how prompts are counted and what fits, by role (`writer`, `auditor`); four characters count as a
+            token, and everything fits, where omitted.
 
     Raises:
         UserError: where templates do not even compile.
@@ -85,7 +88,8 @@ def lint(
     prompts = Prompts(station)
     findings = _Findings()
     rendered = with_lyrics = 0
-    longest = (0, "")
+    longest: tuple[int, str, int | None] = (0, "", None)
+    anything = Context(lambda messages: sum(len(m["content"]) for m in messages) // 4, None, False)
     for link in station.links(select):
         for role in ("writer", "auditor"):
             rendered += 1
@@ -100,10 +104,12 @@ def lint(
             for problem in _problems(station, link, role, messages):
                 findings.add(f"{link.key} ({role})", ERROR, problem)
             with_lyrics += role == "writer" and bool(link.song and link.song.lyrics)
-            size = count(messages) if count else sum(len(m["content"]) for m in messages) // 4
-            longest = max(longest, (size, link.key))
-            if most is not None and size > most:
-                findings.add(f"{link.key} ({role})", ERROR, f"the prompt has {size:,} tokens, at most {most:,} fit")
+            context = (contexts or {}).get(role, anything)
+            size = context.count(messages)
+            longest = max(longest, (size, f"{link.key} ({role})", context.most), key=lambda found: found[0])
+            if context.most is not None and size > context.most:
+                problem = f"the prompt is longer than the {context.most:,} tokens that fit"
+                findings.add(f"{link.key} ({role}, {size:,} tokens)", ERROR, problem, "see lyrics_max_chars in kind.yaml")
     for dj in station.djs.values():
         _systems(station, prompts, dj, findings)
     examples = _examples(station, findings)

@@ -16,6 +16,7 @@ from stages.link import DJ, ClockTime, Forecast, Link, Song
 from stages.lint import lint
 from stages.prompts import Prompts, excerpt, opening, plain, quote
 from stages.station import Station
+from stages.tokens import Context
 
 
 @pytest.fixture(scope="module")
@@ -419,9 +420,11 @@ def test_the_prompt_check_finds(own_station, file, text, says):
 
 
 def test_the_prompt_check_measures_against_the_context(sample):
-    report = lint(sample, {"limit": 8}, count=lambda messages: len(messages[1]["content"]), most=500)
-    assert not report.ok and "at most 500 fit" in str(report) and report.longest[0] > 500
-    assert lint(sample, {"limit": 8}, most=100_000).ok
+    tight = Context(lambda messages: len(messages[1]["content"]), 500, True)
+    report = lint(sample, {"limit": 8}, contexts={"auditor": tight})
+    assert not report.ok and "longer than the 500 tokens that fit" in str(report) and report.longest[0] > 500
+    assert "(auditor" in str(report) and "(writer, " not in str(report)
+    assert lint(sample, {"limit": 8}, contexts={"writer": replace(tight, most=100_000)}).ok
 
 
 def test_the_prompt_check_lists_missing_lyrics_as_warnings(own_station):
