@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 import engine.config  # noqa: F401  registers schema and resolvers
 from engine.errors import VoicetrackError
 from engine.explain import explain
-from engine.overrides import open_keys
+from engine.overrides import prepared
 
 
 @hydra.main(version_base="1.3", config_path="pkg://conf", config_name="config")
@@ -39,7 +39,7 @@ def main() -> None:
     """Run Hydra; an error becomes one line and an exit code, unless HYDRA_FULL_ERROR asks for the traceback."""
     full = os.environ.get("HYDRA_FULL_ERROR", "0") not in ("0", "")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # have Hydra raise rather than print and exit by itself
-    sys.argv[1:] = open_keys(sys.argv[1:])
+    sys.argv[1:] = prepared(sys.argv[1:])
     try:
         job()
         if _errors:

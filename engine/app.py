@@ -1,4 +1,4 @@
-"""One run from a composed config to its exit: `run_one` for a plain run, `run_many` for the points of a sweep."""
+"""One run from a composed config to its exit; the points of a sweep are in `engine.sweep`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STAGE_HELP = """Nothing to do: say which stages to run.
   +stage=lint       check every prompt of a station before any model is loaded
   +stage=import     make a station of station.music=DIR|TABLE in station.path=DIR
   +stage=calibrate  hold the auditor against scripts that people labelled
-  +stage=[a,b]      a list of your own
+  +stage=a,b        a list of your own
 
   python -m engine +stage=all          runs the sample station with the embedded demo models
   python -m engine --help              lists config groups and more examples"""

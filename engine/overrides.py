@@ -10,16 +10,23 @@ from collections.abc import Sequence
 from engine.config import OPEN
 
 _OPEN_KEY = re.compile(rf"^({'|'.join(map(re.escape, OPEN))})\.[^=]+=")
-
-
 _HOME = re.compile(r"^([^=]+=)(~(?:/.*)?)$")
+_STAGES = re.compile(r"^(\+stage=)([\w-]+(?:,[\w-]+)+)$")
 
 
-def open_keys(arguments: Sequence[str]) -> list[str]:
-    """Let keys be added to the schema's open dictionaries as if they were there (`writer.engine.max_num_seqs=8`), and
-    paths begin with `~`, which no shell expands after a dotted key and Hydra cannot parse."""
-    expanded = [_HOME.sub(lambda m: m[1] + os.path.expanduser(m[2]), a) for a in arguments]
-    return [f"++{a}" if _OPEN_KEY.match(a) else a for a in expanded]
+def prepared(arguments: Sequence[str]) -> list[str]:
+    """The command line as Hydra is to have it.
+
+    * Keys may be added to the schema's open dictionaries as if they were there: `writer.engine.max_num_seqs=8`.
+    * Paths may begin with `~`, which no shell expands after a dotted key and Hydra cannot parse.
+    * `+stage=a,b` is a list of stages, with `-m` too, where Hydra would sweep over them.
+    """
+    out = []
+    for argument in arguments:
+        argument = _HOME.sub(lambda m: m[1] + os.path.expanduser(m[2]), argument)
+        argument = _STAGES.sub(r"\1[\2]", argument)
+        out.append(f"++{argument}" if _OPEN_KEY.match(argument) else argument)
+    return out
 
 
 def command(overrides: Sequence[str], checkpoint: str) -> str:

@@ -102,6 +102,7 @@ class LlmSession:
         self.llm: Any = None
         self._baseline = 0.0
         self._env: dict[str, str | None] = {}
+        self._ids = 0
 
     def __enter__(self) -> Self:
         self._env = {name: os.environ.get(name) for name in self.spec.env}
@@ -173,8 +174,7 @@ class LlmSession:
     def _submit(self, request: Request, flight: dict[str, Request]) -> Output | None:
         try:
             prompt, params = self.prepare(request)
-            # The id of the outputs is the part before the dash (vLLM makes ids unique by a suffix).
-            (request_id,) = self.llm.enqueue([prompt], [params], use_tqdm=False)
+            request_id = self._add(prompt, params)
         except RowError as e:
             return Output(request.key, error=e.to_dict())
         except Exception as e:  # whatever vLLM finds wrong with this one request (its classes differ by version)
@@ -184,8 +184,17 @@ class LlmSession:
             return Output(
                 request.key, error={"kind": "refused", "message": f"vLLM refused the request: {_first_line(e)}"}
             )
-        flight[request_id.partition("-")[0]] = request
+        flight[request_id] = request
         return None
+
+    def _add(self, prompt: Any, params: Any) -> str:
+        """Queue a prompt; returns the id its output will have."""
+        if hasattr(self.llm, "enqueue"):
+            # The id of the outputs is the part before the dash (vLLM makes ids unique by a suffix).
+            return self.llm.enqueue([prompt], [params], use_tqdm=False)[0].partition("-")[0]
+        self._ids += 1  # vLLM before `LLM.enqueue`
+        self.llm.llm_engine.add_request(str(self._ids), prompt, params)
+        return str(self._ids)
 
     def prepare(self, request: Request) -> tuple[Any, Any]:
         """vLLM's prompt and `SamplingParams` of a chat request.
@@ -194,7 +203,7 @@ class LlmSession:
             RowError: the prompt and the answer's `max_tokens` do not fit the context.
         """
         from vllm import SamplingParams
-        from vllm.sampling_params import StructuredOutputsParams
+        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
         payload = request.payload
         ids = self._tokenize(payload["prompt"])
@@ -209,7 +218,7 @@ class LlmSession:
             )
         if (schema := payload.get("schema")) is not None:
             sampling["structured_outputs"] = StructuredOutputsParams(json=schema, disable_any_whitespace=True)
-        return {"prompt_token_ids": ids}, SamplingParams(**sampling)
+        return {"prompt_token_ids": ids}, SamplingParams(output_kind=RequestOutputKind.FINAL_ONLY, **sampling)
 
     def _tokenize(self, messages: list[dict[str, str]]) -> list[int]:
         tokenizer = self.llm.get_tokenizer()

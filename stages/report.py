@@ -1,4 +1,5 @@
-"""report: `report/summary.json`, a screen of it and the page `report/report.html`, from all the checkpoint holds."""
+"""report: `report/summary.json`, a screen of it, the page `report/report.html` and a playlist for each DJ, from all the
+checkpoint holds."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from engine.errors import disk_error
 from engine.job import Job
 from engine.records import Request
 from engine.stage import Stage
@@ -37,13 +39,27 @@ class Report(Stage):
         return iter(())
 
     def finish(self) -> dict[str, Any]:
-        """Write summary and page; returns the summary, as the run's figures."""
+        """Write summary, page and playlists; returns the summary, as the run's figures."""
         from stages.page import page_html
+        from stages.programme import write_programmes
 
         found = list(outcomes(self.desk))
         figures = summary(self.desk, found)
         self.job.checkpoint.write_file("report/summary.json", orjson.dumps(figures, option=orjson.OPT_INDENT_2))
         self.job.checkpoint.write_file("report/report.html", page_html(self.desk, found, figures))
+        takes = [(outcome.link, outcome.take) for outcome in found if outcome.take]
+        root, audio = self.job.checkpoint.path, self.job.config.audio
+        try:
+            write_programmes(
+                self.desk.station,
+                takes,
+                root / "playlists",
+                root=root,
+                target_lufs=audio.lufs,
+                ceiling_dbtp=audio.true_peak_dbtp,
+            )
+        except OSError as e:
+            raise disk_error(e, root / "playlists") from e
         self.job.shared.setdefault("screens", []).append(_screen(figures, self.job))
         return figures
 
