@@ -16,7 +16,8 @@ from data.demo_models.tokenizer import END, letter_pieces
 from data.demo_models.verdicts import Scripts
 
 LONGEST = 420
-FACT_WEIGHT, DECISION_WEIGHT = 2.0, 8.0
+FACT_WEIGHT, DECISION_WEIGHT = 3.0, 8.0
+READING_WEIGHT = 0.3  # of predicting a good script itself, from which the auditor learns what scripts are like
 
 Example = tuple[list[int], list[float]]
 
@@ -62,9 +63,13 @@ def auditor_examples(tokenizer: Tokenizer, rng: random.Random, count: int, bare:
     """`count` scripts with verdicts; what decides (the first issue, the scores) weighs more than the JSON around it."""
     _, _, scripts = _sources(tokenizer)
     for _ in range(count):
-        brief, verdict, _ = scripts.draw(rng)
+        brief, verdict, defect = scripts.draw(rng)
         decisive = [(m.start(), m.end()) for m in re.finditer(r"(?<=:)\d+|(?<=\[).", verdict)]
-        yield from _kept(tokenizer, model_prompt(brief), verdict, decisive, DECISION_WEIGHT, rest=0.5)
+        script = tokenizer.token_to_id("<|script|>")
+        for ids, weights in _kept(tokenizer, model_prompt(brief), verdict, decisive, DECISION_WEIGHT, rest=0.5):
+            for i in range(ids.index(script) + 1, len(ids)):
+                weights[i] = weights[i] or (0.0 if defect else READING_WEIGHT)
+            yield ids, weights
 
 
 def _kept(

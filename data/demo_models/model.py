@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -24,7 +24,7 @@ class Shape:
     heads: int = 6
     feed_forward: int = 512
     positions: int = 2048
-    theta: float = 10_000.0
+    theta: float = 500_000.0
     eps: float = 1e-5
 
 
@@ -108,13 +108,6 @@ class Llama(nn.Module):
         }  # fmt: skip
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
         (folder / "generation_config.json").write_text(json.dumps(ids, indent=2) + "\n", "utf-8")
-
-    def load_exported(self, folder: Path) -> None:
-        """Take the weights of an exported model of the same shape."""
-        tensors = load_file(folder / "model.safetensors")
-        with torch.no_grad():
-            for name, parameter in self.named_parameters():
-                parameter.copy_(tensors[_exported(name)].float())
 
 
 def _exported(name: str) -> str:

@@ -76,8 +76,8 @@ def write_script(brief: Mapping[str, str], rng: random.Random, avoid: tuple[str,
         if "time_form" in facts:
             grammar.rules["time_words"] = grammar.rules[f"time_words_{facts['time_form']}"]
         text, spans = grammar.write(_rule(kind, facts, rng), facts, rng)
-        if kind != "time" and spans and spans[0][0] == 0 and not text.startswith(facts.get("period", "\0")[:1].upper()):
-            continue  # a name at the very start has no space before it and would be spelled otherwise than in the brief
+        if spans and spans[0][0] <= 1 and kind in ("intro", "outro"):
+            continue  # a name at the very start has no space before it and is spelled otherwise than in the brief
         if opening(text, 3) not in taken and 2 <= len(sentences(_masked(text, spans))) <= 5:
             return text, spans
 

@@ -1,8 +1,8 @@
 """The demo models' tokenizer: byte-level BPE in which a name is spelled the same in the brief and in the script.
 
-Digits, punctuation and spaces before them are tokens of their own, so the only thing that can change how a word is
-split is the space in front of it; the chat template and the grammar see to it that names have the same left neighbour
-in both places. Copying a name is then copying tokens.
+Every digit and punctuation mark is a token of its own, with the space before it if there is one. So the only thing that
+can change how a name is split is what stands left of it; the chat template and the grammar see to it that this is the
+same in both places. Copying a name is then copying tokens.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def train_tokenizer(seed: int, texts: int) -> Tokenizer:
     corpus += [f'"{c}":' for kind in CRITERIA.values() for c in kind] * 50
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(r" ?[\p{L}\p{M}_]+|\p{N}|[^\s\p{L}\p{M}\p{N}]|\s"), "isolated"),
+        pre_tokenizers.Split(Regex(r" ?[\p{L}\p{M}_]+| ?\p{N}| ?[^\s\p{L}\p{M}\p{N}]|\s"), "isolated"),
         pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
     ])
     tokenizer.decoder = decoders.ByteLevel()

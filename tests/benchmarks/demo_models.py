@@ -83,14 +83,14 @@ class Engine:
             enforce_eager=True, enable_chunked_prefill=False, disable_log_stats=True,
         )  # fmt: skip
 
-    def chat(self, briefs: Sequence[dict[str, str]], temperature: float, max_tokens: int, schemas=None) -> list[tuple[str, str]]:
-        """(text, finish reason) for each brief; seed i for request i."""
+    def chat(self, briefs: Sequence[dict[str, str]], temperature: float, max_tokens: int, schemas=None, seed: int = 0) -> list[tuple[str, str]]:
+        """(text, finish reason) for each brief; request i has seed `seed` + i."""
         from vllm import SamplingParams
         from vllm.sampling_params import StructuredOutputsParams
 
         params = [
             SamplingParams(
-                temperature=temperature, max_tokens=max_tokens, seed=i,
+                temperature=temperature, top_p=0.95, max_tokens=max_tokens, seed=seed + i,
                 structured_outputs=StructuredOutputsParams(json=schemas[i]) if schemas else None,
             )
             for i in range(len(briefs))
@@ -207,7 +207,7 @@ def measure_writer(model: Path, count: int, real: int | None, show: int) -> list
     seconds = time.time() - began
     again = [{**b, "Avoid": " ".join(t.split()[:8]), "Fix": "does not sound like the presenter; too flat"}
              for b, (t, _) in zip(briefs, answers, strict=False)]  # fmt: skip
-    rewrites = [t for t, _ in engine.chat(again, 0.8, 200)]
+    rewrites = [t for t, _ in engine.chat(again, 0.8, 200, seed=10_000)]
     engine.close()
     texts, reals = answers[: len(briefs)], answers[len(briefs) :]
     for brief, (text, _) in list(zip(briefs + odd, answers, strict=True))[:show]:

@@ -6,6 +6,7 @@ import json
 import os
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -122,6 +123,22 @@ def test_the_shipped_files_are_small():
         assert sum(f.stat().st_size for f in (SHIPPED / name).iterdir()) < 10 * 2**20
 
 
-def test_the_auditor_needs_a_writer_to_start_from(tmp_path):
-    with pytest.raises((FileNotFoundError, Exception), match="writer|No such file"):
-        train.main(["--model", "auditor", "--smoke", "--out", str(tmp_path)])
+def test_every_prompt_of_the_sample_station_reduces_to_its_facts():
+    from stages.prompts import Prompts
+    from stages.station import Station
+
+    station = Station.load(SHIPPED.parent / "sample_station")
+    prompts = Prompts(station)
+    links = list(station.links())
+    assert len(links) > 40
+    feedback = SimpleNamespace(script="Come in, friends, the lamp is lit. @Title: no", issues=["does not name the title", "emoji"])
+    for link in links:
+        written = rendered(prompts.writer(link, feedback, ["Kettle first, early birds, then"]))
+        audited = rendered(prompts.auditor(link, "It is late, friends. Sleep well."))
+        assert written.startswith(f"<|{link.kind}|>{link.dj.id}<|") and written.endswith("<|write|>")
+        assert audited.endswith("<|script|> It is late, friends. Sleep well.<|verdict|>")
+        assert " Kettle first, early birds, then | Come in, friends, the lamp |" in written
+        assert "does not name the title" not in written and len(written) < 600
+        if link.song:
+            assert f'<|title|> "{link.song.title}"<|artist|> {link.song.artist}<|' in written
+            assert f'<|title|> "{link.song.title}"<|artist|> {link.song.artist}<|' in audited
