@@ -25,14 +25,14 @@ def job(config: DictConfig) -> float | None:
 
     try:
         return run_one(config)
-    except VoicetrackError as e:
+    except Exception as e:
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise  # for the launcher and the sweeper to see
         _errors.append(e)  # past Hydra, which would print a line of its own
         return None
 
 
-_errors: list[VoicetrackError] = []
+_errors: list[Exception] = []
 
 
 def main() -> None:

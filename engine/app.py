@@ -18,6 +18,7 @@ from engine.job import Job
 from engine.overrides import command
 from engine.plan import Task
 from engine.progress import Display
+from engine.ranges import check_ranges
 from engine.stop import StopFlag, Stopped
 from engine.vllm_args import check_engine_args, check_sampling
 
@@ -54,7 +55,7 @@ def run_one(config: DictConfig) -> float | None:
     hydra = HydraConfig.get()
     job = make_job(config, hydra.runtime.output_dir)
     if config.dry_run:
-        _show_plan(job)
+        show_plan(job)
         return None
     _run([job], list(hydra.overrides.task), config.quiet)
     if errors := job.figures.get("errors"):
@@ -71,6 +72,7 @@ def make_job(config: DictConfig, path: str, label: str = "") -> Job:
     Raises:
         UserError: the first thing found wrong, or all bad rows of a file together.
     """
+    check_ranges(config)
     for name in ("writer", "auditor"):
         llm = config[name]
         if not OmegaConf.is_missing(llm, "model"):
@@ -82,8 +84,11 @@ def make_job(config: DictConfig, path: str, label: str = "") -> Job:
 
 def _check_model(model: str, name: str) -> None:
     """A path that is not there is found now; a hub id cannot be checked without the hub."""
-    if model.startswith(("/", "./", "../", "~")) and not Path(model).expanduser().is_dir():
+    folder = Path(model).expanduser()
+    if model.startswith(("/", "./", "../", "~")) and not folder.is_dir():
         raise UserError("no such model folder", f"{name}.model={model}", "name a folder or a hub id")
+    if folder.is_dir() and not any((folder / f).is_file() for f in ("config.json", "params.json")):
+        raise UserError("no model: it has no config.json", f"{name}.model={model}", "name a model's own folder")
 
 
 def _run(jobs: Sequence[Job], overrides: list[str], quiet: bool) -> None:
@@ -112,7 +117,7 @@ def _run(jobs: Sequence[Job], overrides: list[str], quiet: bool) -> None:
             display.say(f"Resume or extend this run:\n  {again}")
 
 
-def _show_plan(job: Job) -> None:
+def show_plan(job: Job) -> None:
     """Print what a run would do, from the checkpoint and the prompts alone."""
     job.require_inputs()
     print(f"dry run: {job.checkpoint.path}")
@@ -136,4 +141,4 @@ def _relative(path: Path) -> str:
     return str(path) if relative.startswith("..") else relative
 
 
-__all__ = ["UserError", "make_job", "run_one"]
+__all__ = ["UserError", "make_job", "run_one", "show_plan"]

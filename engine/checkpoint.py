@@ -65,6 +65,8 @@ class StageShards:
 
     def _shard_paths(self) -> list[Path]:
         if not self.folder.is_dir():
+            if self.folder.exists():
+                raise UserError("is a file, where records are to go", self.folder, "move it away")
             return []
         return sorted(p for p in self.folder.glob("*.jsonl") if p.stem.isdigit())
 
@@ -225,8 +227,12 @@ class Checkpoint:
             raise UserError(
                 f"cannot be read ({e})", self.path / "run.json", "delete it: records are kept in the shards"
             ) from e
-        if not isinstance(info, dict) or info.get("format", FORMAT) > FORMAT:
-            found = info.get("format") if isinstance(info, dict) else "no"
+        found = info.get("format", FORMAT) if isinstance(info, dict) else None
+        if not isinstance(found, int):
+            raise UserError(
+                "is not what voicetrack writes", self.path / "run.json", "delete it: records are kept in the shards"
+            )
+        if found > FORMAT:
             raise UserError(
                 f"has format {found}, this version reads up to {FORMAT}", self.path / "run.json", "update voicetrack"
             )
@@ -250,7 +256,7 @@ class Checkpoint:
                 repairs += self.stage(folder.name).prepare()
             return repairs
         except OSError as e:
-            raise disk_error(e, self.path) from e
+            raise disk_error(e, e.filename or self.path) from e
 
     def stage(self, name: str) -> StageShards:
         """The records of stage `name`, empty where it has not run."""

@@ -86,10 +86,23 @@ class RowError(Exception):
         return {"kind": self.kind, "message": self.message, **self.detail}
 
 
-def disk_error(error: OSError, path: Path) -> VoicetrackError:
+_BAD_PATHS = {
+    errno.EACCES: "cannot be written",
+    errno.EPERM: "cannot be written",
+    errno.EROFS: "cannot be written: the file system is read-only",
+    errno.ENOENT: "cannot be made: a part of the path is not there",
+    errno.EEXIST: "is a file, not a folder",
+    errno.ENOTDIR: "cannot be made: a part of the path is a file, not a folder",
+    errno.EISDIR: "is a folder, not a file",
+    errno.ELOOP: "the symbolic links go in a circle",
+    errno.ENAMETOOLONG: "the path is too long",
+}
+
+
+def disk_error(error: OSError, path: Path | str) -> VoicetrackError:
     """What to tell the user of an operating system error at `path`."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return EngineError(f"{path}: no room left on the disk; free some and resume, nothing kept is lost")
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return UserError("cannot be written", path, "choose a writable folder with checkpoint.path=DIR")
+    if (problem := _BAD_PATHS.get(error.errno)) is not None:
+        return UserError(problem, path, "mend it, or choose a writable folder with checkpoint.path=DIR")
     return EngineError(f"{path}: {error.strerror or error}; resume once it is mended, nothing kept is lost")

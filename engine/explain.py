@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from engine.errors import EngineError, UserError, VoicetrackError
+from engine.errors import EngineError, UserError, VoicetrackError, disk_error
 
 
 def explain(error: BaseException) -> VoicetrackError:
@@ -26,8 +26,9 @@ def explain(error: BaseException) -> VoicetrackError:
     for e in chain:
         if isinstance(e, (HydraException, OmegaConfBaseException)):
             return UserError(_one_line(e), "config", "python -m engine --help lists groups and choices")
-    if isinstance(error, OSError):
-        return EngineError(f"{error.filename or ''}: {error.strerror or error}".lstrip(": "))
+    for e in chain:
+        if isinstance(e, OSError) and e.filename:  # Hydra makes the run folder itself
+            return disk_error(e, e.filename)
     return EngineError(f"{type(error).__name__}: {_one_line(error)} (HYDRA_FULL_ERROR=1 shows where)")
 
 
@@ -41,12 +42,17 @@ def _config_error(error: Any) -> UserError:
     key = str(error.full_key)
     text = _one_line(error)
     if "not in struct" in text or "not in '" in text:
-        names = list(_keys(_schema()))
-        near = difflib.get_close_matches(key, names, 1) or difflib.get_close_matches(
-            key.rpartition(".")[2], [n.rpartition(".")[2] for n in names], 1
-        )
-        return UserError("no such key", key, f"did you mean '{near[0]}'?" if near else "--cfg job shows all keys")
+        return UserError("no such key", key, nearest_key(key))
     return UserError(text, key, "see docs/configuration.md for types and choices")
+
+
+def nearest_key(key: str) -> str:
+    """A hint for an unknown config key."""
+    names = list(_keys(_schema()))
+    near = difflib.get_close_matches(key, names, 1) or difflib.get_close_matches(
+        key.rpartition(".")[2], [n.rpartition(".")[2] for n in names], 1
+    )
+    return f"did you mean '{near[0]}'?" if near else "--cfg job shows all keys"
 
 
 def _one_line(error: BaseException) -> str:
@@ -76,4 +82,4 @@ def _keys(node: Any, prefix: str = "") -> Iterator[str]:
             yield from _keys(child, f"{path}.")
 
 
-__all__ = ["explain"]
+__all__ = ["explain", "nearest_key"]

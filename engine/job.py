@@ -41,7 +41,8 @@ class Job:
 
     def _make_stages(self) -> Iterator[Stage]:
         for entry in self.config.stages.values():
-            yield from _load(entry["_target_"])(self)
+            make = load_target(str(entry.get("_target_")), "stages.*._target_", "see conf/stage for examples")
+            yield from make(self)
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """`make()`, called the first time only: what several stages of the job share (the station, its prompts)."""
@@ -118,10 +119,18 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _load(target: str) -> Callable[[Job], list[Stage]]:
-    """The stage factory that `target` (`package.module.name`) names: called with the job, returns its stages."""
+def load_target(target: str, where: str, fix: str) -> Callable[..., list[Stage]]:
+    """The factory that a config's `_target_` (`package.module.name`) names.
+
+    Raises:
+        UserError: there is no such module or name; `where` and `fix` are for its message.
+    """
     module, _, name = target.rpartition(".")
     try:
         return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as e:
-        raise UserError(f"no such stage '{target}' ({e})", "stages.*._target_", "see conf/stage for examples") from e
+    except ModuleNotFoundError as e:
+        if e.name and not f"{module}.".startswith(f"{e.name}."):
+            raise  # the module is there and misses another: not the config's mistake
+        raise UserError(f"no such target '{target}'", where, fix) from e
+    except (AttributeError, ValueError) as e:
+        raise UserError(f"no such target '{target}'", where, fix) from e

@@ -20,7 +20,7 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from engine import config as config_module
-from engine.app import STAGE_HELP, make_job
+from engine.app import STAGE_HELP, make_job, show_plan
 from engine.chatter import diverted
 from engine.errors import UserError, VoicetrackError
 from engine.explain import explain
@@ -68,7 +68,12 @@ def launch(
     finally:
         Singleton.set_state(state)
         configure_log(config.hydra.hydra_logging, config.hydra.verbose)
-    _run(jobs, folder, bool(config.get("quiet")))
+    if config.get("dry_run"):
+        for point in jobs:
+            if point.job and not point.error:
+                show_plan(point.job)
+    else:
+        _run(jobs, folder, bool(config.get("quiet")))
     for point, returned in zip(jobs, returns, strict=True):
         error = point.error or (point.job.error if point.job else None)
         try:

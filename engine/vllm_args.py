@@ -36,6 +36,7 @@ _RANGES: dict[str, tuple[float, float, bool]] = {
     "max_tokens": (1, float("inf"), True),
     "min_tokens": (0, float("inf"), True),
 }
+_WHOLE = ("top_k", "max_tokens", "min_tokens")
 
 
 @cache
@@ -80,10 +81,11 @@ def check_sampling(params: Mapping[str, Any], where: str) -> None:
         if name not in _RANGES or value is None:
             continue
         low, high, inclusive = _RANGES[name]
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        number = isinstance(value, int if name in _WHOLE else (int, float)) and not isinstance(value, bool)
         if not number or not (low <= value <= high) or (value == low and not inclusive):
             interval = f"{'[' if inclusive else '('}{low:g}, {high:g}{']' if high != float('inf') else ')'}"
-            raise UserError(f"{value!r} is not a number in {interval}", f"{where}.sampling.{name}", "correct the value")
+            what = "a whole number" if name in _WHOLE else "a number"
+            raise UserError(f"{value!r} is not {what} in {interval}", f"{where}.sampling.{name}", "correct the value")
 
 
 def _check_names(

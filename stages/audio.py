@@ -6,7 +6,6 @@ killed in between) is written again under the same name.
 
 from __future__ import annotations
 
-import importlib
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -15,8 +14,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from engine.errors import RowError, UserError, disk_error
-from engine.job import Job
+from engine.errors import RowError, disk_error
+from engine.job import Job, load_target
 from engine.records import Output, Request
 from engine.stage import Stage
 from stages.desk import Desk
@@ -30,14 +29,9 @@ FOLDER = "takes"  # of the checkpoint; the stage's shards are in `audio`
 
 def stages(job: Job) -> list[Stage]:
     """The synthesizer's own stages, the last of which is `Audio`; `conf/tts/*.yaml` names their maker."""
-    target = job.config.tts.get("_target_", "")
-    module, _, name = target.rpartition(".")
-    try:
-        make = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as e:
-        raise UserError(f"no such synthesizer '{target}' ({e})", "tts._target_", "choose one with tts=NAME") from e
+    make = load_target(str(job.config.tts.get("_target_")), "tts._target_", "choose a synthesizer with tts=NAME")
     options = OmegaConf.to_container(job.config.tts, resolve=True)
-    del options["_target_"]
+    options.pop("_target_", None)
     return make(job, **options)
 
 
@@ -163,6 +157,7 @@ class Audio(Stage):
 
 def wanted_takes(desk: Desk, spoken: Spoken) -> Iterator[Take]:
     """The takes wanted of every link whose scripts are settled and passed, in the order of links."""
+    desk.look()
     corpus = desk.corpus()
     for link in desk.links():
         if (pick := desk.outcome(link, corpus).pick) is not None:
