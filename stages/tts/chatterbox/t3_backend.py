@@ -57,6 +57,11 @@ ON_CPU = {
     # A guided voice prompt has 34 positions: one of the smallest blocks this platform takes can be cached.
     "block_size": 32,
 }
+# Used where the environment does not say otherwise.
+ENV_ON_CPU = {
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # in this process the engine loads three times faster
+    "VLLM_CPU_KVCACHE_SPACE": "4",  # GiB, 16 rows of the Original; vLLM's own default is most of the machine's memory
+}
 ON_GPU = {"dtype": "bfloat16", "max_num_seqs": 128}
 
 
@@ -113,12 +118,14 @@ class T3Backend(LlmSession):
 
     def __init__(self, spec: T3Spec):
         self.t3 = spec
-        machine = ON_GPU if memory.has_cuda() else ON_CPU
+        cuda = memory.has_cuda()
+        machine = ON_GPU if cuda else ON_CPU
+        usual = {} if cuda else {name: value for name, value in ENV_ON_CPU.items() if name not in os.environ}
         super().__init__(
             LlmSpec(
                 model=str(spec.files.engine_folder(spec.cache)),
                 engine=ENGINE | machine | _sampler(spec.variant) | dict(spec.engine),
-                env=ENV | dict(spec.env),
+                env=ENV | usual | dict(spec.env),
             )
         )
         self.prompter: Any = None
