@@ -22,8 +22,12 @@ from stages.verdict import decide
 
 
 def stages(job: Job) -> list[Stage]:
-    """The stage, as `conf/stage/audit.yaml` names it."""
-    return [Audit(job)]
+    """The stage, as `conf/stage/audit.yaml` names it; before it one that takes in `audit.scripts`, where there are."""
+    if not job.config.audit.scripts:
+        return [Audit(job)]
+    from stages.given import GivenScripts
+
+    return [GivenScripts(job), Audit(job)]
 
 
 @dataclass
@@ -55,6 +59,7 @@ class Audit(Stage):
 
     def requests(self) -> Iterator[Request]:
         """Every candidate of every link, up to the first attempt that passed."""
+        self.desk.look()
         for link in self.desk.links():
             if (by_hand := self.desk.by_hand(link)) is not None:
                 if not self.desk.standing(link).approved:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import count, takewhile
 from typing import Any
 
 from engine.job import Job
@@ -16,10 +17,12 @@ from engine.records import digest
 from stages.decisions import Decisions, Standing
 from stages.diversity import Corpus, Spoken
 from stages.link import Link
+from stages.openings import repeats
+from stages.picks import read_picks
 from stages.prompts import Prompts
 from stages.rubric import Rubric
-from stages.rules import Names
-from stages.station import Station
+from stages.rules import Hit, Names
+from stages.sources import load_station
 from stages.verdict import Candidate, Choice, choose, decide, merge_votes
 
 PASSED, FAILED, ERROR, PENDING = "passed", "failed", "error", "pending"
@@ -85,11 +88,13 @@ class Desk:
 
     def __init__(self, job: Job):
         self.job = job
-        self.station = Station.load(job.config.station.path)
+        self.station = load_station(job)
+        self.picks = read_picks(job, self.station)
         self.candidates = job.config.generation.candidates
         self.rounds = job.config.generation.rounds
         self.votes = job.config.audit.votes
         self._rubric_digests: dict[str, str] = {}
+        self._repeats: dict[str, Hit] = {}
         self.station.links(job.config.select)  # a wrong name in `select` is an error now, not in mid-run
 
     @classmethod
@@ -117,6 +122,16 @@ class Desk:
         """The selected links, in the station's order."""
         return self.station.links(self.job.config.select)
 
+    def begun(self) -> Iterator[Link]:
+        """The links that have a script, selected or not, in the station's order."""
+        generated = self.job.checkpoint.stage("generate")
+        return (link for link in self.station.links() if f"{link.key}#1.1" in generated)
+
+    def look(self) -> None:
+        """Take in what hangs on all links together: which openings are used too often by now."""
+        self._repeats = {}
+        self._repeats = repeats(self)
+
     @cached_property
     def decisions(self) -> Decisions:
         """What reviewers decided."""
@@ -131,7 +146,10 @@ class Desk:
         return self.rounds + self.standing(link).rounds
 
     def by_hand(self, link: Link) -> Draft | None:
-        """What settles the link whatever is written: the approved candidate, or the newest text edited by hand."""
+        """What settles the link whatever is written: the candidate picked by `generation.picks`, the one approved in
+        review, or the newest text edited there."""
+        if (pick := self.picks.get(link.key)) is not None:
+            return self._draft(link, _attempt_of(pick.candidate), pick.candidate, as_it_was=True)
         standing = self.standing(link)
         if standing.approved:
             key = standing.approved["on"]
@@ -149,7 +167,14 @@ class Desk:
             keys = [f"{link.key}#{attempt}.{n}" for n in range(1, self.candidates + 1)]
             if not any(key in generated for key in keys):
                 return
+            if attempt == 1 and self.was_given(link):  # as many as were given
+                keys = list(takewhile(generated.__contains__, (f"{link.key}#1.{n}" for n in count(1))))
             yield [self._draft(link, attempt, key) for key in keys]
+
+    def was_given(self, link: Link) -> bool:
+        """Whether the link's first scripts were written elsewhere."""
+        record = self.job.checkpoint.stage("generate").get(f"{link.key}#1.1")
+        return bool(record and "output" in record and "source" in record["output"])
 
     def _draft(self, link: Link, attempt: int, key: str, as_it_was: bool = False) -> Draft:
         standing = self.standing(link)
@@ -161,29 +186,50 @@ class Desk:
                 return Draft(key, attempt, error={"stage": "generate", **record["error"]})
             script = record["output"]["script"]
         draft = Draft(key, attempt, script, turned_down=standing.turned_down(key, script))
-        self._add_verdict(link, draft, as_it_was)
+        draft.verdict, draft.error = self._verdict(link, draft, as_it_was)
+        if (hit := self._repeats.get(key)) is not None and draft.verdict:
+            self.hit(link, draft, hit)
         return draft
 
-    def _add_verdict(self, link: Link, draft: Draft, as_it_was: bool = False) -> None:
+    def hit(self, link: Link, draft: Draft, hit: Hit) -> None:
+        """Let a rule over the whole station count against an audited candidate."""
+        rubric, verdict = self.rubric(link.kind), draft.verdict
+        answer = {**verdict["scores"], "issues": [], "notes": verdict["notes"]}
+        decided = decide(rubric, answer, [*_hits(verdict["hits"]), hit])
+        draft.verdict = {**decided, "issues": list(dict.fromkeys([hit.message, *verdict["issues"]]))}
+
+    def _verdict(
+        self, link: Link, draft: Draft, as_it_was: bool
+    ) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+        """The verdict of all votes on the draft's script, or the error in its place; neither while a vote is out.
+
+        More than half of the votes must be whole; the others are left out.
+        """
         audited = self.job.checkpoint.stage("audit")
-        answers, hits = [], []
-        for key in self.vote_keys(draft.key):
+        votes = self.vote_keys(draft.key)
+        whole, errors = [], []
+        for key in votes:
             record = audited.get(key)
-            if record is None:
-                return
-            inputs = record["inputs"]
-            stale = inputs["rubric"] != self.rubric_digest(link.kind) and not as_it_was
-            if stale or inputs["script"] != digest(draft.script, 4):
-                return  # on an earlier script or by an earlier rubric: it will be audited again
+            if record is None or not self._is_on(record, link, draft.script, as_it_was):
+                return None, None
             if "error" in record:
-                draft.error = {"stage": "audit", **record["error"]}
-                return
-            answers.append(record["output"]["answer"])
-            hits = record["output"]["verdict"]["hits"]
-            draft.verdict = record["output"]["verdict"]
-        if len(answers) > 1:
-            rubric = self.rubric(link.kind)
-            draft.verdict = decide(rubric, merge_votes(rubric, answers), _hits(hits))
+                errors.append({"stage": "audit", **record["error"]})
+            else:
+                whole.append(record["output"])
+        if 2 * len(whole) <= len(votes):
+            return None, errors[0]
+        if len(whole) == 1:
+            return whole[0]["verdict"], None
+        rubric = self.rubric(link.kind)
+        merged = merge_votes(rubric, [vote["answer"] for vote in whole])
+        return decide(rubric, merged, _hits(whole[0]["verdict"]["hits"])), None
+
+    def _is_on(self, record: dict[str, Any], link: Link, script: str, as_it_was: bool) -> bool:
+        """Whether an audit record is on `script` and by the present rubric (any, where `as_it_was`); else it will be
+        audited again."""
+        kept = as_it_was or self.job.config.checkpoint.on_stale.value == "keep"
+        inputs = record["inputs"]
+        return inputs["script"] == digest(script, 4) and (kept or inputs["rubric"] == self.rubric_digest(link.kind))
 
     def vote_keys(self, key: str) -> list[str]:
         """Keys of the audit records of candidate `key`, one a vote."""
@@ -206,7 +252,7 @@ class Desk:
             return self._by_hand_outcome(link, drafts, settles)
         passed = [d for d in drafts if d.passed]
         if passed:
-            return Outcome(link, PASSED, drafts, self._choose(link, passed, corpus))
+            return Outcome(link, PASSED, drafts, self.choose(link, passed, corpus))
         if not drafts or not all(d.settled for d in drafts):
             return Outcome(link, PENDING, drafts)
         last = [d for d in drafts if d.attempt == drafts[-1].attempt]
@@ -224,20 +270,24 @@ class Desk:
         drafts = [d for d in drafts if d.key != settles.key]
         others = (self._draft(link, 0, key) for key in self.standing(link).edits if key != settles.key)
         drafts += [*others, settles]
-        if settles.passed or (settles.verdict and self.standing(link).approved):
+        pick = self.picks.get(link.key)
+        if settles.passed or (settles.verdict and (pick or self.standing(link).approved)):
             word = "approved in review" if self.standing(link).approved else "edited in review"
+            if pick:
+                word = f"{pick.why}; {'it passed' if settles.verdict['passed'] else 'it did not pass'}"
             return Outcome(link, PASSED, drafts, Choice(settles.key, True, 1.0, word, ((settles.key, 1.0),)))
         if settles.error:
             return Outcome(link, ERROR, drafts, reasons=[f"{settles.error['stage']}: {settles.error['message']}"])
         if settles.verdict is None:
-            return Outcome(link, PENDING, drafts, reasons=["edited in review, to be audited"])
+            return Outcome(link, PENDING, drafts, reasons=["chosen by hand, to be audited"])
         return Outcome(link, FAILED, drafts, reasons=settles.verdict["reasons"])
 
     def will_rewrite(self) -> bool:
         """Whether this run writes failed links again."""
-        return any(stage.name == "generate" for stage in self.job.stages)
+        return any(getattr(stage, "rewrites", False) for stage in self.job.stages)
 
-    def _choose(self, link: Link, passed: list[Draft], corpus: Corpus | None) -> Choice:
+    def choose(self, link: Link, passed: list[Draft], corpus: Corpus | None) -> Choice:
+        """The best of the candidates that passed."""
         options = []
         for draft in passed:
             novelty = 1.0
@@ -273,7 +323,5 @@ def _rejection(last: list[Draft]) -> list[str]:
     return []
 
 
-def _hits(kept: list[dict[str, Any]]) -> list[Any]:
-    from stages.rules import Hit
-
+def _hits(kept: list[dict[str, Any]]) -> list[Hit]:
     return [Hit(hit["rule"], hit["message"]) for hit in kept]

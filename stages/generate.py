@@ -16,6 +16,8 @@ from engine.stage import Stage
 from stages.decisions import feedback_of
 from stages.desk import Desk, Draft
 from stages.link import Link
+from stages.openings import Rounds
+from stages.tokens import context_of
 
 
 def stages(job: Job) -> list[Stage]:
@@ -42,6 +44,7 @@ class Generate(Stage):
 
     name = "generate"
     reads = ("audit",)
+    rewrites = True
 
     def __init__(self, job: Job):
         super().__init__(job)
@@ -53,23 +56,42 @@ class Generate(Stage):
         return llm_spec(self.job.config.writer)
 
     def requests(self) -> Iterator[Request]:
-        """Candidates in the order of links; a link's next attempt as soon as all of its last are settled and failed."""
+        """Candidates in the order of links; what failed is written again once every link has been judged that far, so
+        that a round's rewrites are one batch and know the same openings, however often the run was resumed."""
+        self.desk.look()
+        rounds = Rounds(self.desk)
         for link in self.desk.links():
             if self.desk.by_hand(link) is not None:
                 continue  # approved, or edited by a reviewer: not to be written again, whatever changes
-            yield from self._attempt(link, 1, None)
+            if not self.desk.was_given(link):
+                yield from self._attempt(link, 1, None, [])
             for drafts in self.desk.drafts(link):
-                feedback = self._feedback(drafts)
-                if feedback is None or drafts[0].attempt == self.desk.rounds_of(link):
+                feedback, then = self._feedback(drafts), drafts[0].attempt + 1
+                if feedback is None or then > self.desk.rounds_of(link):
                     break
-                yield from self._attempt(link, drafts[0].attempt + 1, feedback)
+                kept = self._kept(link, then)
+                if kept is None and then > rounds.open:
+                    break
+                avoid = rounds.worn(link, then) if kept is None else kept
+                yield from self._attempt(link, then, feedback, avoid)
 
-    def _attempt(self, link: Link, attempt: int, feedback: Feedback | None) -> Iterator[Request]:
-        prompt = self.desk.prompts.writer(link, feedback)
+    def _attempt(self, link: Link, attempt: int, feedback: Feedback | None, avoid: list[str]) -> Iterator[Request]:
+        prompt = self.desk.prompts.writer(link, feedback, avoid)
+        extra = {"avoid": avoid} if avoid else {}
         for n in range(1, self.desk.candidates + 1):
             key = f"{link.key}#{attempt}.{n}"
             sampling = {**self.sampling, "seed": derive_seed(self.job.config.seed, key)}
-            yield Request(key, {"prompt": prompt, "sampling": sampling}, context=link)
+            yield Request(key, {"prompt": prompt, "sampling": sampling}, extra, link)
+
+    def _kept(self, link: Link, attempt: int) -> list[str] | None:
+        """The openings an attempt was told to avoid when it was written, None where it was not: a station that has
+        grown since does not change the question."""
+        generated = self.job.checkpoint.stage("generate")
+        for n in range(1, self.desk.candidates + 1):
+            record = generated.get(f"{link.key}#{attempt}.{n}")
+            if record and "output" in record:
+                return record["output"].get("avoid", [])
+        return None
 
     @staticmethod
     def _feedback(drafts: list[Draft]) -> Feedback | None:
@@ -94,28 +116,17 @@ class Generate(Stage):
         if not script:
             raise RowError("empty_script", "the writer answered with nothing")
         link: Link = request.context
-        return {"link": link.key, "script": script, "finish_reason": output.value["finish_reason"]}
+        made = {"link": link.key, "script": script, "finish_reason": output.value["finish_reason"]}
+        return {**made, **request.extra}
 
     def estimate(self) -> str:
         """For a dry run: how many tokens the prompts have, by the writer's own tokenizer where it is at hand."""
         links = tokens = 0
-        count, exact = _token_counter(self.job.config.writer.model)
+        context = context_of(self.job.config.writer)
         for link in self.desk.links():
             links += 1
-            tokens += sum(count(m["content"]) for m in self.desk.prompts.writer(link))
-        return f"{links} links, prompts of {'' if exact else 'about '}{tokens} tokens in all"
-
-
-def _token_counter(model: str) -> tuple[Any, bool]:
-    from pathlib import Path
-
-    path = Path(model) / "tokenizer.json"
-    if path.is_file():
-        from tokenizers import Tokenizer
-
-        tokenizer = Tokenizer.from_file(str(path))
-        return (lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)), True
-    return (lambda text: round(len(text) / 4)), False  # English runs to about four characters a token
+            tokens += context.count(self.desk.prompts.writer(link))
+        return f"{links} links, prompts of {'' if context.exact else 'about '}{tokens} tokens in all"
 
 
 __all__ = ["Feedback", "Generate", "llm_spec", "stages"]

@@ -57,10 +57,11 @@ class Import(Stage):
         report = import_station(source, target, template, station.name)
         coverage = report.coverage
         lines = [str(report)]
-        lines += [f"lyrics are doubtful: {match.file} for {match.song_id}: {match.how}" for match in coverage.doubtful[:20]]
+        lines += [f"lyrics are doubtful: {m.file} for {m.song_id}: {m.how}" for m in coverage.doubtful[:20]]
         if coverage.missing:
             rest = len(coverage.missing) - 20
             more = f" and {rest:,} more" if rest > 0 else ""
-            lines.append(f"no lyrics found: {', '.join(coverage.missing[:20])}{more}; name files '<Title> by <Artist>.txt'")
+            missing = ", ".join(coverage.missing[:20])
+            lines.append(f"no lyrics found: {missing}{more}; name files '<Title> by <Artist>.txt'")
         lines += [f"Edit it, then: python -m engine +stage=lint station.path={station.path}"]
         self.job.shared.setdefault("screens", []).append(Text("\n".join(lines)))

@@ -41,7 +41,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class LintReport:
-    """What the check looked at and found; `longest` is the longest prompt in tokens, which it is, and what would fit."""
+    """What the check looked at and found; `longest`: tokens of the longest prompt, which it is, what would fit."""
 
     prompts: int
     examples: int
@@ -109,7 +109,8 @@ def lint(
             longest = max(longest, (size, f"{link.key} ({role})", context.most), key=lambda found: found[0])
             if context.most is not None and size > context.most:
                 problem = f"the prompt is longer than the {context.most:,} tokens that fit"
-                findings.add(f"{link.key} ({role}, {size:,} tokens)", ERROR, problem, "see lyrics_max_chars in kind.yaml")
+                where = f"{link.key} ({role}, {size:,} tokens)"
+                findings.add(where, ERROR, problem, "see lyrics_max_chars in kind.yaml")
     for dj in station.djs.values():
         _systems(station, prompts, dj, findings)
     examples = _examples(station, findings)

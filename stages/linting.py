@@ -1,4 +1,4 @@
-"""lint: the prompt check as a stage; needs no model but counts tokens with the models' tokenizers where they are here."""
+"""lint: the prompt check as a stage; needs no model, but counts tokens by the models' own tokenizers if it can."""
 
 from __future__ import annotations
 

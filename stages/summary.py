@@ -23,6 +23,7 @@ def outcomes(desk: Desk) -> Iterator[Outcome]:
 
     A passed link whose audio could not be made is an error; in a run that speaks, one not spoken yet is pending.
     """
+    desk.look()
     generated = desk.job.checkpoint.stage("generate")
     selected = {link.key for link in desk.links()} if desk.will_rewrite() else set()
     corpus = desk.corpus()
