@@ -21,7 +21,8 @@ _WHOSE = r"(?:SONG|ARTIST|TRACK|DJ|STATION|BAND|LISTENER|HOST|CITY)"
 _SLOT = any_of(
     r"\{[^}]{0,60}\}",  # {title}, {{ title }}
     r"%\(\w+\)s|%[sd]\b|\$\{?[A-Za-z_]\w*\}?|%[A-Z_]{3,}%",  # other template languages
-    r"<(?!/?(?:b|i|u|p|br|em|strong|span|div|a|h\d|ul|li|ol|speak|break|prosody|emphasis|say-as)\b)[A-Za-z][\w \-'/]{0,60}>",
+    r"<(?!/?(?:b|i|u|p|br|em|strong|span|div|a|h\d|ul|li|ol|speak|break|prosody|emphasis|say-as)\b)"
+    r"[A-Za-z][\w \-'/]{0,60}>",
     rf"\[(?:[A-Z][A-Z0-9 _'/.-]{{0,60}}|(?i:[^\]]{{0,60}}\b{_SLOT_WORD}\b[^\]]{{0,60}}))\]",
     r"\((?i:insert\b[^)]*|(?:dj|song|artist|track|band|station|listener|host|city|town)(?:'s)?[ _]?(?:names?|titles?)?"
     r"(?: here)?)\)",

@@ -70,11 +70,11 @@ _META = any_of(
 )
 # What the phrases above cannot do without: most scripts have none of it and are not searched for them.
 _META_WORDS = frozenset(
-    """ai a.i llm chatbot assistant artificial language cannot unable able wont sorry apologize apologise
-    apologies word words prompt system instructions instructed guidelines persona rubric assignment requested
-    request feedback revised rewritten updated corrected alternative written adjusted created crafted prepared
+    """ai llm chatbot assistant artificial language cannot unable able sorry apologize apologise apologies word
+    words prompt system instructions instructed guidelines persona rubric assignment requested request
+    feedback revised rewritten updated corrected alternative written adjusted created crafted prepared
     attempted attempt kept below script intro outro introduction draft character note adjust modify edit tweak
-    helps fits meets clarification end""".split()
+    helps fits meets clarification message response""".split()
 )
 _EAGER_WORDS = frozenset("sure certainly absolutely of understood got no okay ok alright great my gladly".split())
 _ANSWER_WORDS = frozenset(
@@ -103,12 +103,15 @@ _META_PHRASES = (
 )
 
 
+_META_MARKS = (": ", ":\n", ':"', ":*", "@", "#", "<")
+
+
 def _may_be_meta(script: Script) -> bool:
     tokens, plain = script.tokens, script.plain
     return (
         bool(tokens and tokens[0] in _EAGER_WORDS)
         or not _META_WORDS.isdisjoint(tokens)
-        or any(c in plain for c in ":@#<")
+        or any(c in plain for c in _META_MARKS)
         or ("here" in tokens and not _ANSWER_WORDS.isdisjoint(tokens))
         or any(p in plain for p in _META_PHRASES)
     )

@@ -32,6 +32,7 @@ _STRAIGHT = str.maketrans(
         "–": "—",
     }
 )
+_NO_MARKS = dict.fromkeys(map(ord, MARKS), "\ufffd")
 _TOKEN = re.compile(r"[^\W_]+(?:'(?!s\b)[^\W_]+)*|[&+]")
 _ALIAS = {
     "&": "and", "+": "and", "n": "and", "pt": "part", "ft": "featuring", "feat": "featuring", "vs": "versus",
@@ -165,6 +166,8 @@ class Script:
     def __init__(self, script: str, link: Link, protect: tuple[str, ...] = ()):
         self.raw = script.strip()
         self.text = straighten(self.raw)
+        if not self.text.isascii():
+            self.text = self.text.translate(_NO_MARKS)  # nobody else may write our marks
         self.tokens: list[str] = []
         self.spans: list[tuple[int, int]] = []
         starts, ends, at = {}, {}, 0
@@ -309,7 +312,7 @@ class Script:
 
 
 _SENTENCE = re.compile(r"(?<=[.!?…])[\"')]*\s+|\n+")
-_WORD = re.compile(r"[^\s—]*[^\W_][^\s—]*")
+_WORD = re.compile(r"[^\W_][^\s—]*")
 _FOLLOWER = re.compile(r"\s+([a-z']+)")
 _AFTER_NAME = frozenset("by from is was gave sang took brought did asked told".split())
 _OUTSIDE = re.compile(r"[\s,]*(?:by|from|with)\b")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from stages.link import Forecast, Link
@@ -94,78 +95,100 @@ _NEGATED = re.compile(
 )
 def weather_facts(script: Script, link: Link, options: Mapping[str, Any], names: Names) -> Iterator[str]:
     forecast, plain = link.forecast, script.plain
-    known = [t for t in (forecast.high, forecast.low) if t is not None]
-    known_text = f"{forecast.conditions} {forecast.period}".lower()
-    spoken_times = [(t.start, t.end) for t in times_said(plain) if t.form != "bare"]
-    said_one = False
-    for value, m in _figures(plain, spoken_times):
-        text = m[0].strip(" —")
-        if m["percent"] is None and any(abs(value - t) <= options["tolerance"] for t in known):
-            said_one = True
-            before = plain[: m.start()].rpartition(" and ")[2]
-            if place := _PLACED.match(plain, m.end()):
-                before = "high " if place[1] in ("top", "warmest", "high") else "low "
-            if len(set(known)) == 2 and forecast.high != value != forecast.low:
-                continue  # within tolerance of both
-            if value == forecast.low != forecast.high and _HIGH.search(before) and not _LOW.search(before):
-                yield f"gives {text} as the high: it is {forecast.high}"
-                return
-            if value == forecast.high != forecast.low and _LOW.search(before) and not _HIGH.search(before):
-                yield f"gives {text} as the low: it is {forecast.low}"
-                return
-        elif not re.search(rf"(?<!\d){re.escape(str(int(value)))}(?!\d)", known_text):
-            yield f'states "{text}", which is not in the forecast ({_summary(forecast)})'
-            return
-    for m in _NUMBER.finditer(plain):
-        if not (m["decade"] or m["dd"]):
-            continue
-        ten = DECADES[m["decade"]] if m["decade"] else int(m["dd"])
-        if known and not any(t // 10 * 10 == ten for t in known):
-            yield f'states "{m[0]}", which is not in the forecast ({_summary(forecast)})'
-            return
-        said_one = True
-    families = {f for f, words in _FAMILY.items() if words.search(known_text)}
-    if options["conditions"] and families:
-        for group, claims in _CLAIMS.items():
-            if families.isdisjoint(group):
-                for m in claims.finditer(plain):
-                    if not _NEGATED.search(plain, 0, m.start()):
-                        yield f'speaks of "{m[0]}", which is not in the forecast ({_summary(forecast)})'
-                        return
-    if said_one:
+    numbers = list(_NUMBER.finditer(plain))
+    wrong = _wrong_figure(plain, forecast, numbers, options["tolerance"]) if numbers else None
+    if wrong:
+        yield wrong
         return
-    stems = [w[:5] for w in re.findall(r"[a-z]{4,}", forecast.conditions.lower()) if w not in _IDLE]
-    stems = stems or re.findall(r"\w+", forecast.conditions.lower())
+    families, stems = _skies(forecast.conditions, forecast.period)
+    if options["conditions"] and families and (claim := _wrong_sky(plain, families)):
+        yield f'speaks of "{claim}", which is not in the forecast ({_summary(forecast)})'
+        return
+    if any(_states_temperature(m, forecast, options["tolerance"]) for m in numbers):
+        return
     mentioned = any(_FAMILY[f].search(plain) for f in families) or any(f" {s}" in f" {plain}" for s in stems)
     if not mentioned and (families or not _ANY_WEATHER.search(plain)):
         yield f"does not say what the weather is: {_summary(forecast)}"
 
 
+@lru_cache(maxsize=10_000)
+def _skies(conditions: str, period: str) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The families of weather words a forecast opens, and stems of its own words."""
+    known, conditions = f"{conditions} {period}".lower(), conditions.lower()
+    stems = [w[:5] for w in re.findall(r"[a-z]{4,}", conditions) if w not in _IDLE] or re.findall(r"\w+", conditions)
+    return frozenset(f for f, words in _FAMILY.items() if words.search(known)), tuple(stems)
+
+
+def _wrong_sky(plain: str, families: frozenset[str]) -> str | None:
+    """A kind of weather that is claimed and not in the forecast."""
+    for group, claims in _CLAIMS.items():
+        if families.isdisjoint(group):
+            for m in claims.finditer(plain):
+                if not _NEGATED.search(plain, 0, m.start()):
+                    return m[0]
+    return None
+
+
+def _decade(m: re.Match) -> int:
+    return DECADES[m["decade"]] if m["decade"] else int(m["dd"])
+
+
+def _states_temperature(m: re.Match, forecast: Forecast, tolerance: float) -> bool:
+    """Whether a number is one of the forecast's, so that something of the weather has been said."""
+    known = [t for t in (forecast.high, forecast.low) if t is not None]
+    if m["decade"] or m["dd"]:
+        return True
+    return bool(m["digits"] or m["words"]) and any(abs(abs(_value(m)) - abs(t)) <= tolerance for t in known)
+
+
+def _wrong_figure(plain: str, forecast: Forecast, numbers: list[re.Match], tolerance: float) -> str | None:
+    """What is wrong with the figures: one that is not in the forecast, or high and low changed over."""
+    high, low = forecast.high, forecast.low
+    known = [t for t in (high, low) if t is not None]
+    known_text = f"{forecast.conditions} {forecast.period}".lower()
+    for m in numbers:
+        if (m["decade"] or m["dd"]) and known and not any(t // 10 * 10 == _decade(m) for t in known):
+            return f'states "{m[0]}", which is not in the forecast ({_summary(forecast)})'
+    for m in _figures(plain, numbers):
+        value, text = _value(m), m[0].strip(" —")
+        if m["percent"] is not None or not any(abs(value - t) <= tolerance for t in known):
+            if not re.search(rf"(?<!\d){int(value)}(?!\d)", known_text):
+                return f'states "{text}", which is not in the forecast ({_summary(forecast)})'
+            continue
+        before = plain[: m.start()].rpartition(" and ")[2]
+        if place := _PLACED.match(plain, m.end()):
+            before = "high " if place[1] in ("top", "warmest", "high") else "low "
+        if value == low != high and _HIGH.search(before) and not _LOW.search(before):
+            return f"gives {text} as the high: it is {high}"
+        if value == high != low and _LOW.search(before) and not _HIGH.search(before):
+            return f"gives {text} as the low: it is {low}"
+    return None
+
+
 _PLACED = re.compile(r"(?: degrees)?,? (?:at|for|on|as) (?:the|a) (top|warmest|high|bottom|coldest|low)\b")
 
 
-def _figures(plain: str, clock: list[tuple[int, int]]) -> Iterator[tuple[float, re.Match]]:
-    """Numbers in `plain` that state a measure: not clock times, frequencies or counts of everyday things."""
-    for m in _NUMBER.finditer(plain):
-        if m["freq"] or m["decade"] or m["dd"]:
+def _figures(plain: str, numbers: list[re.Match]) -> Iterator[re.Match]:
+    """Numbers that state a measure: not clock times, frequencies or counts of everyday things."""
+    clock = [(t.start, t.end) for t in times_said(plain) if t.form != "bare"]
+    for m in numbers:
+        if not (m["digits"] or m["words"]):
             continue
         if any(s < m.end() and m.start() < e for s, e in clock) and not m["unit"]:
             continue
-        measured = bool(m["unit"] or m["percent"] or m["sign"])
-        if m["words"]:
-            spelled = m["words"]
-            if not measured:
-                # "one of those nights", "two blankets": a spelled number is a figure only where a figure is due.
-                if not _LEADS.search(plain[: m.start()]) or _TIME_UNIT.match(plain, m.end()):
-                    continue
-            value = 100.0 if "hundred" in spelled else float(words_to_number(spelled))
-        else:
-            if not measured and _TIME_UNIT.match(plain, m.end()):
+        if not (m["unit"] or m["percent"] or m["sign"]):
+            # "one of those nights", "two blankets": a spelled number is a figure only where a figure is due.
+            if _TIME_UNIT.match(plain, m.end()) or (m["words"] and not _LEADS.search(plain[: m.start()])):
                 continue
-            value = float(m["digits"])
-        if (m["sign"] or m["below"]) and value:
-            value = -value
-        yield value, m
+        yield m
+
+
+def _value(m: re.Match) -> float:
+    """The number a match states."""
+    value = (
+        float(m["digits"]) if m["digits"] else 100.0 if "hundred" in m["words"] else float(words_to_number(m["words"]))
+    )
+    return -value if m["sign"] or m["below"] else value
 
 
 def _summary(forecast: Forecast) -> str:

@@ -4,7 +4,7 @@
 
 Reads `tests/data/scripts/*.jsonl` (or the files named): one script a line with its link and `defects`, the names of
 the rules that ought to refuse it; none for a clean one. Every script is checked as a rubric without a `rules` section
-would check it. Prints recall and false alarms by rule and the time a script takes; the last line is the figure.
+would check it. Prints recall and false alarms by rule and the processor time a script takes; the last line is the figure.
 
 `--check` exits 1 if a target is missed, `--quick` times fewer rounds, `--show` prints what was missed or wrongly found.
 """
@@ -97,10 +97,10 @@ def main() -> int:
 
     best = float("inf")
     for _ in range(1 if args.quick else 5):
-        start = time.perf_counter()
+        start = time.process_time()  # a busy machine must not count against the rules
         for row in rows:
             check(row.script, row.link, None, known)
-        best = min(best, (time.perf_counter() - start) / len(rows) * 1e6)
+        best = min(best, (time.process_time() - start) / len(rows) * 1e6)
 
     print(f"{'rule':18} {'planted':>8} {'found':>6} {'recall':>7} {'false alarms':>13}")
     for rule in RULES:
@@ -112,7 +112,7 @@ def main() -> int:
     ok = recall >= RECALL and false <= FALSE_ALARMS and best <= MICROSECONDS
     print(
         f"recall {recall:.1%} (target ≥ {RECALL:.0%}), false alarms {false:.1%} (target ≤ {FALSE_ALARMS:.0%}), "
-        f"{best:.0f} µs a script (target ≤ {MICROSECONDS:.0f}): {'ok' if ok else 'MISSED'}"
+        f"{best:.0f} µs of processor a script (target ≤ {MICROSECONDS:.0f}): {'ok' if ok else 'MISSED'}"
     )
     return 1 if args.check and not ok else 0
 
