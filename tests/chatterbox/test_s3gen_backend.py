@@ -201,6 +201,15 @@ def test_specs_tell_what_decides_the_samples(spec):
     assert dataclasses.replace(spec).group() == spec.group() != dataclasses.replace(spec, frames=800).group()
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("flow", "fp8"), ("frames", 0), ("frames", "many"), ("steps", True), ("steps", -2), ("device", "tpu")],
+)
+def test_options_that_cannot_be_are_named_by_their_config_path(option, value):
+    with pytest.raises(UserError, match=rf"tts\.vocoder\.{option}"):
+        S3GenSpec("folder", **{option: value})
+
+
 def test_joined_chunks_end_softly_and_the_last_as_it_is():
     ones = np.ones(4800, np.float32)
     whole = join([ones, ones], [100, 0], RATE)

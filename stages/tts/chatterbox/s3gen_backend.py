@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from stages.tts.chatterbox.s3gen import Utterance
 
 FRAMES_ON_GPU, FRAMES_ON_CPU = 16384, 2048
+FLOW_PRECISIONS = ("fp32", "tf32", "bf16")
 WINDOW = 16
 """Batches' worth of chunks drawn at a time: enough to sort them by length, and no more than memory bears."""
 JOIN_FADE_MS = 5
@@ -60,6 +61,9 @@ class S3GenSpec:
         steps: Euler steps, None for upstream's.
         watermark: put Perth's watermark into each take, as upstream does.
         device: `cuda`, `cpu`; None for a GPU where there is one.
+
+    Raises:
+        UserError: a value that none of this can be, named by its config path.
     """
 
     checkpoint: str
@@ -71,6 +75,18 @@ class S3GenSpec:
     steps: int | None = None
     watermark: bool = True
     device: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.flow not in FLOW_PRECISIONS:
+            raise UserError(
+                f"{self.flow!r} is no precision", "tts.vocoder.flow", f"one of {', '.join(FLOW_PRECISIONS)}"
+            )
+        for name in ("frames", "steps"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise UserError(f"{value!r} is no number of {name}", f"tts.vocoder.{name}", "give 1 or more, or null")
+        if self.device is not None and self.device.partition(":")[0] not in ("cpu", "cuda"):
+            raise UserError(f"{self.device!r} is no device", "tts.vocoder.device", "cpu, cuda, or null")
 
     def identity(self) -> Mapping[str, Any]:
         """Content of the weights and what changes the samples; the voices' folder is named by what made them."""
