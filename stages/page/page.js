@@ -7,7 +7,7 @@ const page = (() => {
   const $ = (id) => document.getElementById(id);
   const djs = new Map(data.djs.map((dj) => [dj.id, dj.name]));
   const view = { q: "", dj: "", kind: "", state: "", only: "", sort: "", down: false, at: 0, open: null };
-  const extras = { only: [], keys: [], mark: null, detail: null };
+  const extras = { only: [], keys: [], mark: null, detail: null, ready: null };
   let shown = data.links;
   let playing = null;
 
@@ -495,6 +495,7 @@ const page = (() => {
     route();
   }
 
-  queueMicrotask(start); // after further scripts have put in their extras
+  // After further scripts have put in their extras, and what these wait for has come.
+  queueMicrotask(() => Promise.resolve(extras.ready).then(start, start));
   return { data, el, extras, say, update, render, show, front, current, takeOf, play };
 })();

@@ -145,8 +145,10 @@ def wilson(wins: int, of: int, z: float = 1.959964) -> tuple[float, float]:
 
 
 def _differ(mine: Any, theirs: Any) -> bool:
-    """Whether there is anything to prefer: another script, or takes that are not the same file made by the same run."""
+    """Whether there is anything to prefer: another script, or takes of it that nobody would call the same."""
     if mine.pick.script != theirs.pick.script:
         return True
-    figures = ("duration_s", "lufs", "true_peak_dbtp", "gain_db")
-    return bool(mine.take and theirs.take) and any(mine.take.get(f) != theirs.take.get(f) for f in figures)
+    if not (mine.take and theirs.take):
+        return False
+    least = {"duration_s": 0.01, "lufs": 0.1, "true_peak_dbtp": 0.5}  # what dither and encoding alone may change
+    return any(abs(mine.take[name] - theirs.take[name]) > much for name, much in least.items())

@@ -145,11 +145,7 @@
     ["u", "undo the decision", withLink((link) => marks.has(link.key) && decide(link, "undo"))],
   );
 
-  call("api/marks").then(
-    (found) => {
-      for (const [key, mark] of Object.entries(found)) if (byKey.has(key)) marks.set(key, mark);
-      page.update();
-    },
-    (e) => page.say(e.message),
-  );
+  extras.ready = call("api/marks").then((found) => {
+    for (const [key, mark] of Object.entries(found)) if (byKey.has(key)) marks.set(key, mark);
+  });
 }

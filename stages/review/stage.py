@@ -6,7 +6,7 @@ import ipaddress
 import os
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,14 +79,28 @@ class Review(Stage):
         with Committer() as committer:
             book = Book(self.desk, committer, self.against)
             app = make_app(book, token, self.host, port, self.password)
-            shown = f"[{self.host}]" if ":" in self.host else self.host
-            print(f"Review at http://{shown}:{port}/{token}/\nCtrl-C ends it; decisions are kept as they are made.",
-                  file=self._terminal)  # fmt: skip
             # The address has the token: it must not be in a log.
             settings = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", server_header=False)
-            uvicorn.Server(settings).run(sockets=[listener])
+            _announced(settings, lambda: self._announce(port, token)).run(sockets=[listener])
         made = book.made
         print(f"{made} decision{'' if made == 1 else 's'} kept; +stage=all applies them.", file=self._terminal)
+
+    def _announce(self, port: int, token: str) -> None:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        print(f"Review at http://{host}:{port}/{token}/", file=self._terminal)
+        print("Ctrl-C ends it; decisions are kept as they are made.", file=self._terminal)
+
+
+def _announced(settings: Any, started: Callable[[], None]) -> Any:
+    """A server that calls `started` once it answers, and stops on Ctrl-C."""
+    import uvicorn
+
+    class Announced(uvicorn.Server):
+        async def startup(self, sockets: Any = None) -> None:
+            await super().startup(sockets)
+            started()
+
+    return Announced(settings)
 
 
 def is_loopback(host: str) -> bool:
