@@ -251,6 +251,8 @@ class Checkpoint:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = Lock(self.path / "lock")
             self._lock.acquire()
+            for left in self.path.rglob(".*.part"):  # of files that a killed run was putting in place
+                left.unlink(missing_ok=True)
             repairs = []
             for folder in sorted(p for p in self.path.iterdir() if p.is_dir() and any(p.glob("[0-9]*.jsonl"))):
                 repairs += self.stage(folder.name).prepare()

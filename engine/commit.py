@@ -126,7 +126,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         OSError: as the operating system says; the temporary file is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
         with os.fdopen(fd, "wb") as file:
             file.write(content)
