@@ -5,6 +5,7 @@
       character_voice: {weight: 0.3, ask: "Could only this presenter have said it?"}
       flow: {weight: 0.7, ask: "Does it run well aloud?"}
     rules:                               # what code checks; docs/rules.md lists them
+      defaults: true                     # all rules that apply where this section is missing; then exceptions
       names_title: fail                  # a hit fails the script, whatever the score
       repetition: note                   # a hit is noted and told to the writer, no more
       emoji: {cap: 4.0}                  # a hit caps the weighted score
@@ -187,8 +188,9 @@ def _criteria(data: Any, where: str | Path, errors: list[UserError]) -> tuple[Cr
 def _rules(data: Any, where: str | Path, errors: list[UserError]) -> dict[str, RuleUse]:
     from stages.rules import RULES  # the full table, not only what registry.py has seen so far
 
+    defaults = {name: RuleUse(implicit=True) for name, rule in RULES.items() if rule.default}
     if data is None:
-        return {name: RuleUse(implicit=True) for name, rule in RULES.items() if rule.default}
+        return defaults
     if isinstance(data, list):
         data = dict.fromkeys(data, FAIL)
     if not isinstance(data, Mapping):
@@ -197,10 +199,17 @@ def _rules(data: Any, where: str | Path, errors: list[UserError]) -> dict[str, R
     read = {}
     for name, entry in data.items():
         at = f"{where}: rules.{name}"
+        if name == "defaults":
+            if not isinstance(entry, bool):
+                errors.append(UserError(f"cannot be {entry!r}", at, "write true or false"))
+            elif entry:
+                read = defaults | read
+            continue
         if name not in RULES:
             errors.append(UserError("unknown rule", at, _nearest(str(name), RULES)))
             continue
         use = _use(RULES[name], entry, at, errors)
+        read.pop(name, None)
         if use and use.severity != OFF:
             read[name] = use
     return read
