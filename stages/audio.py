@@ -41,12 +41,15 @@ class Take:
 
     Attributes:
         number: 1 for the link's first take.
+        candidate: key of the chosen script, and `why` it was chosen.
         capped: whether the speech model was stopped at its longest.
     """
 
     link: Link
     script: str
     number: int
+    candidate: str = ""
+    why: str = ""
     capped: bool = False
 
 
@@ -84,7 +87,8 @@ class Audio(Stage):
 
     def requests(self) -> Iterator[Request]:
         """The takes wanted of every link whose scripts are settled and passed."""
-        sound = {"sound": asdict(self.settings), "limits": asdict(self.limits)}
+        limits = asdict(self.limits) if self.job.config.audio.checks else None
+        sound = {"sound": asdict(self.settings), "limits": limits}
         for take in wanted_takes(self.desk, self.spoken):
             if (payload := self.payload(take)) is not None:
                 key = take_key(take.link.key, take.number)
@@ -106,12 +110,16 @@ class Audio(Stage):
         take: Take = request.context
         clip = Clip(output.value["samples"], output.value["sample_rate"])
         found = takes.check(clip, take.script, self.limits, attempt=take.number, reached_token_cap=take.capped)
+        if not self.job.config.audio.checks:
+            found = takes.unjudged(found)
         if not found.usable:
             message = "; ".join(problem.message for problem in found.problems)
             raise RowError(BAD_TAKE, message, problems=[p.to_dict() for p in found.problems])
         return {
             "link": take.link.key,
             "take": take.number,
+            "candidate": take.candidate,
+            "why": take.why,
             **self._write(take, clip),
             "spoken_s": round(found.duration_s, 3),
             "expected_s": round(found.expected_s, 3),
@@ -160,6 +168,7 @@ def wanted_takes(desk: Desk, spoken: Spoken) -> Iterator[Take]:
     desk.look()
     corpus = desk.corpus()
     for link in desk.links():
-        if (pick := desk.outcome(link, corpus).pick) is not None:
+        outcome = desk.outcome(link, corpus)
+        if (pick := outcome.pick) is not None:
             for number in spoken.wanted(link.key, pick.script):
-                yield Take(link, pick.script, number)
+                yield Take(link, pick.script, number, pick.key, outcome.choice.reason)
