@@ -232,10 +232,13 @@ _CLOCK = _any_of(
     rf"{UNDER_100})[- ](?:minutes?|mins?))"
     r"[- ](?P<dir2>past|after|gone|into|to|till|til|'til|until|before|from|shy of|short of|away from|ahead of|off)"
     rf"[- ](?:the hour of )?(?P<rh2>{_ANY_HOUR})\b",
-    rf"\bhalf[- ](?P<gb>{_HOURS})\b",  # half seven, as said in Britain
+    rf"\bhalf[- ](?P<gb>{_HOURS}|1[0-2]|[1-9])\b(?![:.]\d)",  # half seven, as said in Britain
     rf"\b(?P<sh>{_HOURS}|1[0-2]|[1-9])[- ](?:(?:oh|o)[- ](?P<so>{_ONE})|"
     rf"(?P<sm>{_TEEN}|(?:twenty|thirty|forty|fifty)(?:[- ](?:{_ONE}))?))\b"
     r"(?![- ](?:minutes?|years?|times|degrees|percent|miles|past|to|after))",  # seven thirty
+    rf"\b(?P<lh>thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|twenty(?:[- ](?:one|two|three))?)[- ]"
+    rf"(?:(?P<l00>hundred)|(?:oh|o)[- ](?P<lo>{_ONE})|"
+    rf"(?P<lm>{_TEEN}|(?:twenty|thirty|forty|fifty)(?:[- ](?:{_ONE}))?))\b",
     r"(?<![\d:.])\b(?P<ph>1[0-2]|[1-9]) (?P<pm>[0-5]\d)\b(?![:.]\d| (?:minutes?|years?|degrees|percent|miles))",
     rf"(?<![\d:.])\b(?P<oh>\d{{1,2}}|{_HOURS})(?: ?o'?[ -]?clock|"
     r" (?:on the (?:dot|nose|clock|button)|sharp|exactly|bells|hundred hours)|"
@@ -298,6 +301,8 @@ def times_said(plain: str) -> Iterator[TimeSaid]:
             h, mi, form = _hour(g["gb"]), 30, "spelled"
         elif g["sh"]:
             h, mi, form = _hour(g["sh"]), words_to_number(g["so"] or g["sm"]), "spelled"
+        elif g["lh"]:
+            h, mi, form = words_to_number(g["lh"]), 0 if g["l00"] else words_to_number(g["lo"] or g["lm"]), "spelled"
         elif g["ph"]:
             h, mi, form = int(g["ph"]), int(g["pm"]), "spelled"
         elif g["named"]:

@@ -20,14 +20,15 @@ _SLOT_WORD = (
 _WHOSE = r"(?:SONG|ARTIST|TRACK|DJ|STATION|BAND|LISTENER|HOST|CITY)"
 _SLOT = any_of(
     r"\{[^}]{0,60}\}",  # {title}, {{ title }}
-    r"%\(\w+\)s|%[sd]\b|\$\{?[A-Za-z_]\w*\}?|%[A-Z_]{3,}%",  # other template languages
+    r"%\(\w+\)s|%[sd]\b|\$\{?[A-Za-z_]\w*\}?|%[A-Za-z_]{3,}%",  # other template languages
     r"<(?!/?(?:b|i|u|p|br|em|strong|span|div|a|h\d|ul|li|ol|speak|break|prosody|emphasis|say-as)\b)"
     r"[A-Za-z][\w \-'/]{0,60}>",
     rf"\[(?:[A-Z][A-Z0-9 _'/.-]{{0,60}}|(?i:[^\]]{{0,60}}\b{_SLOT_WORD}\b[^\]]{{0,60}}))\]",
     r"\((?i:insert\b[^)]*|(?:dj|song|artist|track|band|station|listener|host|city|town)(?:'s)?[ _]?(?:names?|titles?)?"
     r"(?: here)?)\)",
-    r"\b(?i:insert) (?i:the |your |an? )?[\w' ]{2,30}? here\b",
-    r"\b(?:TBD|TBA|TBC|TODO|FIXME|XX+|N/A|NAME HERE|LOREM)\b|\b[Ll]orem ipsum\b",
+    r"(?i:\binsert (?:the |your |an? )?[\w' ]{2,30}? here\b|"
+    r"\b(?:your|dj|artist|song|track|station) (?:name|title) here\b)",
+    r"\b(?:TBD|TBA|TBC|TODO|FIXME|XX+|xxx+|N/A|NAME HERE|LOREM)\b|\b[Ll]orem ipsum\b",
     rf"\b{_WHOSE}[ _](?:NAME|TITLE)\b|\b(?:Song|Artist|Track|Station|Band|DJ|Host)(?:'s)?[ _](?:Name|Title)\b",
     r"\b(?:song|artist|track|station|dj)_(?:name|title)\b",
     r"_{3,}|(?<!\w)\.{5,}(?=\s\w)|\?{3,}",
@@ -35,7 +36,7 @@ _SLOT = any_of(
 )
 _SLOT_HINT = any_of(
     r"[{}\[\]<%$_(]|\.{5}|\?{3}|undefined|null|NaN|None|[Ll]orem|[Ii]nsert|INSERT",
-    r"\b(?:TB[DAC]|TODO|FIXME|XX+|N/A|LOREM)\b|NAME|TITLE|Name\b|Title\b",
+    r"\b(?:TB[DAC]|TODO|FIXME|XX+|xxx+|N/A|LOREM)\b|NAME|TITLE|Name\b|Title\b|_|(?:name|title) here",
 )
 
 
@@ -75,7 +76,7 @@ def stage_directions(script: Script, link: Link, options: Mapping[str, Any], nam
 
 
 _MARKUP = any_of(
-    r"""</?[A-Za-z][A-Za-z0-9-]*(?:\s+[\w:-]+\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>]+))*\s*/?>|<!--|&(?:#\d+|[a-z]{2,8});""",
+    r"""</?[A-Za-z][A-Za-z0-9-]*(?:\s+[\w:-]+\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>]+))*\s*/?>|<!--|&(?:#x?[0-9a-fA-F]+|[a-z]{2,8});""",
     r"\*\*|__(?=\S)|~~|```|`[^`\n]+`|(?<!\w)\*[^*\n]{1,200}\*(?!\w)|(?<!\w)_[^_\n]{1,200}_(?!\w)",
     r"(?:^|\s)#{1,6}\s|^\s*(?:[*•◦‣▪●+]|-(?!\d))\s+|^\s*\d{1,2}[.)]\s+\S|[.!?][\"']? [-*] (?=\S)|^\s*>\s|"
     r"^\s*(?:-{3,}|\*{3,}|={3,})\s*$",

@@ -240,7 +240,7 @@ class Script:
         or capitalised other than by opening a sentence."""
         text, (start, _), (_, end) = self.text, self.spans[first], self.spans[last]
         before, after = text[:start].rstrip(" #$"), text[end : end + 40]
-        if before[-1:] and before[-1:] in "\"'*_" and after.lstrip(".,!?")[:1] in ('"', "'", "*", "_"):
+        if before[-1:] and before[-1:] in "\"'*_" and after.lstrip(".,!?…")[:1] in ('"', "'", "*", "_"):
             return True
         body = first
         while body < last and self.tokens[body] in _SMALL:

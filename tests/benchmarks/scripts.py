@@ -4,7 +4,7 @@
 
 Reads `tests/data/scripts/*.jsonl` (or the files named): one script a line with its link and `defects`, the names of
 the rules that ought to refuse it; none for a clean one. Every script is checked as a rubric without a `rules` section
-would check it. Prints recall and false alarms by rule and the processor time a script takes; the last line is the figure.
+would check it. Prints recall and false alarms by rule and the time a script takes; the last line is the figure.
 
 `--check` exits 1 if a target is missed, `--quick` times fewer rounds, `--show` prints what was missed or wrongly found.
 """
@@ -95,12 +95,14 @@ def main() -> int:
         if args.show and not row.defects and hits:
             print(f"false alarm in {row.id}: {[(h.rule, h.message) for h in hits]}: {row.script}")
 
-    best = float("inf")
-    for _ in range(1 if args.quick else 5):
-        start = time.process_time()  # a busy machine must not count against the rules
-        for row in rows:
+    # Each script's best of several rounds: a busy machine must not count against the rules.
+    fastest = [float("inf")] * len(rows)
+    for _ in range(2 if args.quick else 10):
+        for i, row in enumerate(rows):
+            start = time.perf_counter()
             check(row.script, row.link, None, known)
-        best = min(best, (time.process_time() - start) / len(rows) * 1e6)
+            fastest[i] = min(fastest[i], time.perf_counter() - start)
+    best = sum(fastest) / len(rows) * 1e6
 
     print(f"{'rule':18} {'planted':>8} {'found':>6} {'recall':>7} {'false alarms':>13}")
     for rule in RULES:
@@ -112,7 +114,7 @@ def main() -> int:
     ok = recall >= RECALL and false <= FALSE_ALARMS and best <= MICROSECONDS
     print(
         f"recall {recall:.1%} (target ≥ {RECALL:.0%}), false alarms {false:.1%} (target ≤ {FALSE_ALARMS:.0%}), "
-        f"{best:.0f} µs of processor a script (target ≤ {MICROSECONDS:.0f}): {'ok' if ok else 'MISSED'}"
+        f"{best:.0f} µs a script (target ≤ {MICROSECONDS:.0f}): {'ok' if ok else 'MISSED'}"
     )
     return 1 if args.check and not ok else 0
 

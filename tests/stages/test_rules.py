@@ -256,7 +256,8 @@ def test_repetition_sees_sentences_words_and_loops_but_not_songs_of_repeated_wor
         *(("placeholders", t) for t in (
             "[ARTIST]", "[Song Title]", "{title}", "{{ year }}", "<name>", "Insert weather here.", "TBD",
             "XXX", "____", "%s",
-            "(artist name)", "SONG TITLE", "Lorem ipsum.", "${dj}",
+            "(artist name)", "SONG TITLE", "Lorem ipsum.", "${dj}", "INSERT SONG HERE", "%artist%", "<<name>>",
+            "Your name here.",
         )),
         *(("emoji", t) for t in ("🌊", "❤️", "♪", "☀", ":)", ";-)", "<3", "🇬🇧")),
         *(("markup", t) for t in (
@@ -408,6 +409,20 @@ def ways_to_say(hour: int, minute: int) -> list[str]:
         ways += [f"{MINUTES[60 - minute]} to {nxt}", f"{MINUTES[60 - minute]} minutes before {nxt}"]
     if (hour, minute) in ((0, 0), (12, 0)):
         ways += ["midnight" if hour == 0 else "noon"]
+    if hour > 12 and minute in (0, 15, 30, 45):
+        late = [
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+            "twenty",
+            "twenty-one",
+        ]
+        late += ["twenty-two", "twenty-three"]
+        ways.append(f"{late[hour - 13]} {MINUTES.get(minute, 'hundred')}")
     return ways
 
 
