@@ -122,6 +122,7 @@ class AudioConfig:
     sample_rate: Optional[int] = None  # Hz; null keeps the synthesizer's own
     lufs: float = -18.0  # integrated loudness target
     true_peak_dbtp: float = -1.0
+    checks: bool = True  # false airs whatever the synthesizer says, unless it is no sound at all
     retakes: int = 2  # with another seed, when a take fails its checks
     seconds_per_word: List[float] = field(default_factory=lambda: [0.2, 1.2])  # plausible pace of a take
 

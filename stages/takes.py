@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -130,6 +130,11 @@ def check(
     if limits.repeats and not _says_itself_again(text):
         problems += _repeated_tail(spoken)
     return TakeCheck(attempt, spoken.duration_s, expected, tuple(problems))
+
+
+def unjudged(found: TakeCheck) -> TakeCheck:
+    """`found` without what is a matter of judgement: only a take that is no sound at all keeps its problem."""
+    return replace(found, problems=tuple(p for p in found.problems if p.slug in ("empty", "non_finite", "silent")))
 
 
 def best(checks: Sequence[TakeCheck]) -> TakeCheck | None:
