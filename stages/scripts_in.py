@@ -100,11 +100,11 @@ def _rows(path: Path, errors: list[UserError]) -> Iterator[_Row]:
         yield _Row(source, (name.strip().partition("#")[0],), row.get("script"))
 
 
-_NUMBERED = re.compile(r"(.+?)(?:#\d+)?\.\d+")
+_NUMBERED = re.compile(r"(.+?)(?:#\d{1,9})?\.(\d{1,9})")
 
 
 def _folder(root: Path, folder: Path, errors: list[UserError]) -> Iterator[_Row]:
-    for path in list_folder(folder):
+    for path in sorted(list_folder(folder), key=_order):
         if path.is_dir():
             if not path.is_symlink():  # so that it ends
                 yield from _folder(root, path, errors)
@@ -117,6 +117,12 @@ def _folder(root: Path, folder: Path, errors: list[UserError]) -> Iterator[_Row]
                 errors.append(error)
                 continue
             yield _Row(str(path), (name, numbered[1]) if numbered else (name,), script)
+
+
+def _order(path: Path) -> tuple[str, int]:
+    """`s01.txt` before `s01.2.txt` before `s01.10.txt`."""
+    numbered = _NUMBERED.fullmatch(path.stem)
+    return (numbered[1], int(numbered[2])) if numbered else (path.stem, 0)
 
 
 def _csv(path: Path, errors: list[UserError]) -> Iterator[tuple[str, Any]]:
