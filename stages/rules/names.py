@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from stages.link import DJ, Song
-from stages.rules.text import Script, name_of
+from stages.rules.spelling import name_of
+from stages.rules.text import Script
 
 
 @dataclass

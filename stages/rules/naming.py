@@ -9,7 +9,8 @@ from typing import Any
 from stages.link import Link
 from stages.rules.names import Names
 from stages.rules.registry import rule
-from stages.rules.text import _SMALL, ARTIST, MARKS, TITLE, Script, name_of
+from stages.rules.spelling import SMALL, name_of
+from stages.rules.text import ARTIST, MARKS, TITLE, Script
 
 _BY_OTHER = re.compile(
     rf"{TITLE}[,.]?\s+by\s+(?![{MARKS}])((?:the\s+|The\s+)?[A-Z][^\s.,;:!?—]*(?:\s+(?:&|and|[A-Z][^\s.,;:!?—]*))*)"
@@ -79,7 +80,7 @@ def _is_name(script: Script, what: str, first: int, last: int) -> bool:
     before, after = script.text[:start].rstrip(), script.text[end:].lstrip(".,!?")
     if before[-1:] == '"' and after[:1] == '"':
         return True
-    content = [i for i in range(first, last + 1) if script.tokens[i] not in _SMALL]
+    content = [i for i in range(first, last + 1) if script.tokens[i] not in SMALL]
     if not content or any(script.text[script.spans[i][0]].islower() for i in content):
         return False
     introduced = bool(re.search(r"\b(?:by|from|with)$", before))
