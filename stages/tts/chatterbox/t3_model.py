@@ -177,7 +177,7 @@ class T3ForSpeech(nn.Module, SupportsMRoPE):
         header = read_header(input_tokens)
         base = self.slots.number(*header) << SLOT_SHIFT if header else 0
         # Three real rows: vLLM's CPU rope kernel reads positions without their strides.
-        return torch.arange(base, base + len(input_tokens)).repeat(3, 1), base
+        return torch.arange(base, base + len(input_tokens), device="cpu").repeat(3, 1), base
 
     def embed_input_ids(self, input_ids: torch.Tensor, **_) -> torch.Tensor:
         """Both halves of generated tokens, `[N, 2d]`, before their position; warm-up ids may lie beyond the table."""
