@@ -21,7 +21,7 @@ from stages.openings import repeats
 from stages.picks import read_picks
 from stages.prompts import Prompts
 from stages.rubric import Rubric
-from stages.rules import Hit, Names
+from stages.rules import Hit, Names, Script
 from stages.sources import load_station
 from stages.verdict import Candidate, Choice, choose, decide, merge_votes
 
@@ -293,7 +293,7 @@ class Desk:
             novelty = 1.0
             if corpus is not None and len(passed) > 1:
                 novelty = corpus.novelty(Spoken.of(draft.key, draft.script, link))
-            words = len(draft.script.split())
+            words = Script(draft.script, link).words
             options.append(Candidate(draft.key, True, draft.verdict["score"], words, link.words, novelty))
         return choose(options, dict(self.job.config.generation.pick))
 
