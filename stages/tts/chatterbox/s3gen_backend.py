@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 
     from stages.tts.chatterbox.s3gen import Utterance
 
-FRAMES_ON_GPU, FRAMES_ON_CPU = 16384, 2048
+FRAMES_ON_GPU, FRAMES_ON_CPU = 16384, 512
+HIFT_FRAMES_ON_GPU = 4096
+"""On a CPU large batches gain nothing and fall out of its caches."""
 FLOW_PRECISIONS = ("fp32", "tf32", "bf16")
 WINDOW = 16
 """Batches' worth of chunks drawn at a time: enough to sort them by length, and no more than memory bears."""
@@ -165,7 +167,12 @@ class S3GenBackend:
         if self.spec.watermark:
             self.watermark = Watermark()
         found = locate(self.spec.variant, self.spec.checkpoint)
-        self.vocoder = Vocoder(load_s3gen(found, device, conditioning=False), self.spec.flow, self.spec.steps)
+        self.vocoder = Vocoder(
+            load_s3gen(found, device, conditioning=False),
+            self.spec.flow,
+            self.spec.steps,
+            FRAMES_ON_CPU if device == "cpu" else HIFT_FRAMES_ON_GPU,
+        )
         self.frames = self.spec.frames or (FRAMES_ON_CPU if device == "cpu" else FRAMES_ON_GPU)
 
         @lru_cache(maxsize=256)
