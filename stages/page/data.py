@@ -98,11 +98,15 @@ def _draft(draft: Draft) -> dict[str, Any]:
 
 
 def _takes(outcome: Outcome, spoken: Spoken) -> Iterator[dict[str, Any]]:
-    """All takes of the chosen script, in the order they were made."""
-    if (pick := outcome.pick) is None:
+    """All takes of the chosen script, or of the last one that was spoken, in the order they were made."""
+    scripts = (
+        [d.script for d in reversed(outcome.drafts) if d.script] if outcome.pick is None else [outcome.pick.script]
+    )
+    spoke = (script for script in scripts if spoken.record(outcome.link.key, script, 1) is not None)
+    if (script := next(spoke, None)) is None:
         return
     number = 1
-    while (record := spoken.record(outcome.link.key, pick.script, number)) is not None:
+    while (record := spoken.record(outcome.link.key, script, number)) is not None:
         if "error" in record:
             yield {"number": number, "error": record["error"]["message"]}
         else:

@@ -25,7 +25,8 @@ const page = (() => {
   }
 
   const folded = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
-  const takeOf = (link) => link.takes.find((t) => t.number === link.take) || null;
+  /** The take to hear: the one that is aired, else the last there is (turned down, and not yet spoken again). */
+  const takeOf = (link) => link.takes.find((t) => t.number === link.take) || link.takes.findLast((t) => t.file) || null;
   const chosen = (link) => (link.pick === null ? null : link.drafts[link.pick]);
   const attempts = (link) => Math.max(0, ...link.drafts.map((d) => d.attempt));
 
@@ -141,8 +142,13 @@ const page = (() => {
       el("td", { class: "c-num c-length" }, takeOf(link) ? `${takeOf(link).duration.toFixed(1)} s` : ""),
     );
     if (!open) return [tr];
-    return [tr, el("tr", { class: "detail", id: "detail" }, el("td", { colspan: "9" }, detail(link)))];
+    return [tr, el("tr", { class: "detail", id: "detail" }, el("td", { colspan: String(columns()) }, detail(link)))];
   }
+
+  /** How many columns are shown at this width: a cell must not span others into being. */
+  const columns = () =>
+    [...document.querySelectorAll("#table thead th")].filter((th) => getComputedStyle(th).display !== "none").length;
+  addEventListener("resize", () => document.querySelector("#detail > td")?.setAttribute("colspan", columns()));
 
   function toggle(link, open = view.open !== link.key) {
     view.open = open ? link.key : null;
@@ -265,9 +271,10 @@ const page = (() => {
         criteria.map((c) => criterion(c, draft.scores[c.name])),
       ),
     ];
-    const said = new Set();
+    const said = [];
     const list = (items, cls) => {
-      const fresh = items.filter((i) => !said.has(i) && said.add(i));
+      // A rule's message is an issue for the writer and, with the rule's name before it, a reason: say it once.
+      const fresh = items.filter((i) => !said.some((s) => s.endsWith(i)) && said.push(i));
       return fresh.length ? el("ul", { class: cls }, fresh.map((i) => el("li", { dir: "auto" }, i))) : null;
     };
     parts.push(list(reasons?.length ? reasons : draft.reasons, "reasons"), list(draft.issues, "issues"));

@@ -43,7 +43,7 @@
   /** Draw the page again and leave the keyboard where it was. */
   function refresh(link) {
     page.render();
-    (document.querySelector(".decide [autofocus]") || document.querySelector(`tr.row[data-key="${CSS.escape(link.key)}"] .title`))?.focus(
+    (document.querySelector(".decide [data-focus]") || document.querySelector(`tr.row[data-key="${CSS.escape(link.key)}"] .title`))?.focus(
       { preventScroll: true },
     );
   }
@@ -55,11 +55,11 @@
     refresh(link);
   }
 
-  const respeak = (link) => page.takeOf(link) && decide(link, "respeak", { take: link.take });
+  const respeak = (link) => link.take && decide(link, "respeak", { take: link.take });
 
   extras.mark = (link) => {
     const mark = marks.get(link.key);
-    return mark ? el("span", { class: `mark is-${mark.decision}` }, LABELS[mark.decision][0]) : null;
+    return mark ? el("span", { class: `chip is-${mark.decision}` }, LABELS[mark.decision][0]) : null;
   };
 
   extras.detail = (link, draft) => {
@@ -80,7 +80,7 @@
     return el(
       "div",
       { class: `said is-${mark.decision}` },
-      el("p", {}, el("strong", {}, label), mark.reason ? el("bdi", {}, `: ${mark.reason}`) : ". ", ` ${then}`),
+      el("p", {}, el("strong", {}, label), mark.reason ? [": ", el("bdi", {}, mark.reason)] : null, ". ", then),
       mark.text ? el("p", { class: "script", dir: "auto" }, mark.text) : null,
     );
   }
@@ -95,7 +95,7 @@
       button("Reject", () => ask(link, "reject"), "reject"),
       button("Edit", () => ask(link, "edit"), "edit"),
       button("Write again", () => decide(link, "rewrite"), "rewrite"),
-      page.takeOf(link) ? button("Speak again", () => respeak(link), "respeak") : null,
+      link.take ? button("Speak again", () => respeak(link), "respeak") : null,
       mark ? button("Undo", () => decide(link, "undo"), "undo") : null,
     );
   }
@@ -113,17 +113,17 @@
       "form",
       { onsubmit: submit, onkeydown: (e) => e.key === "Escape" && cancel() },
       el("label", {}, el("span", {}, label), field),
-      el("p", { class: "buttons" }, el("button", { class: "go" }, "Keep"), el("button", { type: "button", onclick: cancel }, "Cancel")),
+      el("p", { class: "buttons" }, el("button", { class: "keep" }, "Keep"), el("button", { type: "button", onclick: cancel }, "Cancel")),
     );
   }
 
   function rejectForm(link) {
-    const field = el("input", { name: "reason", maxlength: "500", autocomplete: "off", autofocus: true, required: true });
+    const field = el("input", { name: "reason", maxlength: "500", autocomplete: "off", "data-focus": "", required: true });
     return form(link, "What is wrong with it? The writer is told.", field, () => ({ reason: field.value }));
   }
 
   function editForm(link, draft, mark) {
-    const field = el("textarea", { name: "text", rows: "5", maxlength: "4000", dir: "auto", autofocus: true, required: true });
+    const field = el("textarea", { name: "text", rows: "5", maxlength: "4000", dir: "auto", "data-focus": "", required: true });
     field.value = mark?.text ?? draft.script;
     field.addEventListener("keydown", (e) => {
       if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) field.form.requestSubmit();

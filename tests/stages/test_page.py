@@ -183,6 +183,8 @@ def test_fits_a_phone(page):
     page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
     try:
         one(page, "tr.row .title").click()
+        assert one(page, "tr.row .c-link").size["width"] > PHONE["width"] / 3
+        assert one(page, "#detail .open").size["width"] > PHONE["width"] * 0.85
         for view in ("links", "figures", "repeats"):
             page.execute_script("location.hash = arguments[0]", view)
             until(lambda view=view: one(page, f"#{view}").is_displayed(), view)

@@ -107,7 +107,7 @@ def press(driver, decision: str) -> None:
 
 
 def marked(driver, key: str) -> str:
-    texts = [e.text for e in every(driver, f'tr[data-key="{key}"] .mark')]
+    texts = [e.text for e in every(driver, f'tr[data-key="{key}"] .chip')]
     return texts[0] if texts else ""
 
 
@@ -125,7 +125,7 @@ def test_decisions_made_in_the_browser_are_what_a_resumed_run_does(browser, chec
         press(browser, "reject")
         until(lambda: every(browser, ".decide input"), "the form")
         one(browser, ".decide input").send_keys("too gloomy <b>by half</b>")
-        one(browser, ".decide .go").click()
+        one(browser, ".decide .keep").click()
         until(lambda: marked(browser, key) == "rejected", "the mark")
         assert "too gloomy <b>by half</b>" in one(browser, ".decide .said").text
 
@@ -134,7 +134,7 @@ def test_decisions_made_in_the_browser_are_what_a_resumed_run_does(browser, chec
         field = until(lambda: every(browser, ".decide textarea"), "the form")[0]
         assert field.get_attribute("value") == edited.pick.script
         field.send_keys(" Listen close.")
-        one(browser, ".decide .go").click()
+        one(browser, ".decide .keep").click()
         until(lambda: marked(browser, edited.link.key) == "edited", "the mark")
         for outcome, decision, mark in (
             (rewritten, "rewrite", "write again"),
