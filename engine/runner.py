@@ -183,6 +183,8 @@ class _Group:
         try:
             with backend:
                 self.display.running(self.stage)
+                for warning in backend.stats.extra.pop("warnings", ()):
+                    self.display.warn(f"{self.stage}: {warning}")
                 while (batch := self._next_batch(fresh)) is not None:
                     for outputs in backend.steps(batch):
                         self._take(outputs)
@@ -191,6 +193,8 @@ class _Group:
                 self.committer.flush()
                 self.display.closing(self.stage)
         except EngineDied as e:
+            for warning in backend.stats.extra.pop("warnings", ()):
+                self.display.warn(f"{self.stage}: {warning}")
             self.stop.check()
             self._bury(e)
             return True

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from engine import memory
+from engine import degrade, memory
 from engine.backend import BackendStats
 from engine.errors import EngineDied, EngineError, RowError, UserError
 from engine.records import Output, Request, digest
@@ -110,15 +110,36 @@ class LlmSession:
         began = time.monotonic()
         llm_class = _load_code()
         self._baseline = memory.settle(memory.used_mib(), 0.0)
-        try:
-            self.llm = llm_class(model=self.spec.model, revision=self.spec.revision, **self.engine_args())
-        except Exception as e:
-            self._destroy()
-            raise _load_error(self.spec, e) from e
+        self._open(llm_class)
         self.stats.load_s = time.monotonic() - began
         self.max_model_len = int(self.llm.llm_engine.model_config.max_model_len)
         self.window = 2 * int(self.llm.llm_engine.vllm_config.scheduler_config.max_num_seqs)
         return self
+
+    def _open(self, llm_class: Any) -> None:
+        """Load the engine; where it does not fit, once more as small as it says would."""
+        group, log_size = self.spec.group(), degrade.log_size()
+        arguments = {**self.engine_args(), **degrade.learned(group)}
+        try:
+            self.llm = llm_class(model=self.spec.model, revision=self.spec.revision, **arguments)
+        except Exception as e:
+            environment, self._env = self._env, {}  # the second try needs it, too
+            self._destroy()
+            self._env = environment
+            said = " ".join(map(str, _causes(e))) + degrade.said_since(log_size)
+            if (change := degrade.learn(group, arguments, said)) is None:
+                self._destroy()
+                raise _load_error(self.spec, e, arguments, said) from e
+            self._note(change, _first_line(e))
+        if self.llm is None:  # outside the handler, whose traceback would keep the failed engine's memory
+            self._open(llm_class)
+
+    def _note(self, change: Mapping[str, Any], why: str) -> None:
+        """Have the user told that the engine is smaller than configured."""
+        text = ", ".join(f"{name}={value}" for name, value in change.items())
+        self.stats.extra.setdefault("warnings", []).append(
+            f"{self.spec.model} ran out of memory ({why}): going on with {text}"
+        )
 
     def engine_args(self) -> dict[str, Any]:
         """Arguments of `vllm.LLM` beside model and revision."""
@@ -156,7 +177,7 @@ class LlmSession:
                     if exhausted:
                         return
                     continue
-                finished = [self._answer(flight.pop(o.request_id), o) for o in engine.step() if o.finished]
+                finished = [self._answer(flight.pop(o.request_id), o) for o in self._step(flight) if o.finished]
                 if finished:
                     yield finished
         except Exception as e:
@@ -170,6 +191,25 @@ class LlmSession:
                 # The caller stopped early: take back what was not answered, so that closing need not wait for it.
                 with contextlib.suppress(Exception):
                     engine.abort_request(list(flight))
+
+    def _step(self, flight: Mapping[str, Request]) -> list[Any]:
+        """One engine step; whatever goes wrong in it leaves the engine in no known state.
+
+        Raises:
+            EngineDied: a fresh engine is needed, the first time it was a matter of memory a smaller one.
+            EngineError: out of memory, although made smaller before.
+        """
+        try:
+            return self.llm.llm_engine.step()
+        except Exception as e:
+            said = " ".join(map(str, _causes(e)))
+            arguments = {**self.engine_args(), **degrade.learned(self.spec.group())}
+            if degrade.is_out_of_memory(said):
+                if (change := degrade.learn(self.spec.group(), arguments, said)) is None:
+                    raise _too_small(self.spec, arguments, _first_line(e)) from e
+                self._note(change, _first_line(e))
+            keys = [r.key for r in flight.values()]
+            raise EngineDied(f"engine of {self.spec.model} died: {_first_line(e)}", keys) from e
 
     def _submit(self, request: Request, flight: dict[str, Request]) -> Output | None:
         try:
@@ -312,12 +352,24 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _load_error(spec: LlmSpec, error: Exception) -> Exception:
+def _load_error(spec: LlmSpec, error: Exception, arguments: Mapping[str, Any], said_all: str) -> Exception:
     """One line for what vLLM said when the engine did not start."""
+    if degrade.is_out_of_memory(said_all):
+        return _too_small(spec, arguments, _first_line(error))
     said = _first_line(list(_causes(error))[-1]) if not isinstance(error, RuntimeError) else _first_line(error)
     if isinstance(error, (ValueError, TypeError, OSError)) or "Validation" in type(error).__name__:
         return UserError(f"vLLM cannot load it: {said}", spec.model, "check model and engine arguments")
     return EngineError(f"{spec.model}: engine did not start: {said}; engine.log in the checkpoint has the details")
+
+
+def _too_small(spec: LlmSpec, arguments: Mapping[str, Any], said: str) -> EngineError:
+    tried = ", ".join(f"{n}={arguments[n]}" for n in _SIZES if arguments.get(n) is not None)
+    return EngineError(
+        f"{spec.model} does not fit in memory, even made smaller ({tried}): {said}; lower these, or use a smaller model"
+    )
+
+
+_SIZES = ("max_model_len", "max_num_seqs", "max_num_batched_tokens", "gpu_memory_utilization", "kv_cache_memory_bytes")
 
 
 def _first_line(error: BaseException) -> str:
