@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from engine.checkpoint import Checkpoint
-from engine.errors import UserError
+from engine.errors import UserError, VoicetrackError
 from engine.stage import Stage
 
 
@@ -63,6 +63,14 @@ class Job:
         repairs = self.checkpoint.lock()
         self.checkpoint.write_run_info({"versions": versions(), "config": self.plain_config()})
         return repairs
+
+    def attempt(self, call: Callable[[], Any]) -> Any:
+        """`call()`; what it fails with becomes the job's `error`, so that other jobs go on."""
+        try:
+            return call()
+        except (VoicetrackError, OSError) as e:
+            self.error = e
+            return None
 
     def finish(self) -> None:
         """Let every stage make what it makes of all records, in order."""

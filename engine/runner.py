@@ -11,25 +11,13 @@ Requests of several jobs with the same key and fingerprint run once and every jo
 
 from __future__ import annotations
 
-import logging
-import time
-from collections import deque
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from typing import Any
-
+from engine.board import Board
 from engine.commit import Committer
-from engine.errors import EngineDied, EngineError, RowError, VoicetrackError
+from engine.group import TIMINGS, Group
 from engine.job import Job
-from engine.plan import Pending, Survey, Task
+from engine.plan import Task
 from engine.progress import Display
-from engine.records import Output, Request, make_record
 from engine.stop import StopFlag, Stopped
-
-log = logging.getLogger(__name__)
-
-TIMINGS = "timings"  # shards of what the runner measured, one record for each time a stage was run
-MAX_DEATHS_WITHOUT_OUTPUT = 12  # more than bisecting one bad request out of a window of 2,048 takes
 
 
 def run(jobs: list[Job], display: Display, stop: StopFlag) -> None:
@@ -43,84 +31,21 @@ def run(jobs: list[Job], display: Display, stop: StopFlag) -> None:
     """
     with Committer() as committer:
         for job in jobs:
-            for repair in _guarded(job, job.open) or ():
+            for repair in job.attempt(job.open) or ():
                 display.warn(repair)
-        board = _Board(jobs)
+        board = Board(jobs)
         while turn := board.next_turn(display):
             stage, tasks = turn
             for group in _by_backend(tasks):
                 donors = board.same_backend(stage, group[0])
-                _Group(stage, group, donors, committer, display, stop).run()
+                Group(stage, group, donors, committer, display, stop).run()
                 committer.flush()
             board.ran(stage)
         for job in board.alive():
-            _guarded(job, job.finish)
+            job.attempt(job.finish)
     failed = [job for job in jobs if job.error]
     if failed and len(failed) == len(jobs):
         raise failed[-1].error
-
-
-class _Board:
-    """Which stage is next: the earliest one that has something to do in any job still alive."""
-
-    def __init__(self, jobs: list[Job]):
-        self.jobs = jobs
-        order: dict[str, None] = {}
-        for job in jobs:
-            order.update(dict.fromkeys(stage.name for stage in job.stages))
-        self.order = list(order)
-        self.tasks = {name: [Task(j, s) for j in jobs for s in j.stages if s.name == name] for name in order}
-        self.dirty = set(order)
-        self.ran_dry: dict[str, int] = {}
-
-    def alive(self) -> list[Job]:
-        return [job for job in self.jobs if not job.error]
-
-    def next_turn(self, display: Display) -> tuple[str, list[Task]] | None:
-        for name in self.order:
-            if name not in self.dirty:
-                continue
-            tasks, whole = [], Survey()
-            for task in self.tasks[name]:
-                if task.job.error or task.spec is None:
-                    continue
-                survey = _guarded(task.job, task.survey) or Survey()
-                whole += survey
-                if survey.todo:
-                    tasks.append(task)
-            self.dirty.discard(name)  # one that reads its own records is dirty again once it has run
-            display.surveyed(name, whole, len(self.jobs))
-            if tasks:
-                self._check_progress(name, whole.todo)
-                display.stage_begins(name, whole.todo)
-                return name, tasks
-        return None
-
-    def same_backend(self, name: str, task: Task) -> list[Task]:
-        """All jobs' tasks of stage `name` on the same backend, those with nothing to do included."""
-        group = task.spec.group()
-        return [t for t in self.tasks[name] if not t.job.error and t.spec and t.spec.group() == group]
-
-    def ran(self, name: str) -> None:
-        """`name` was run: stages that read its records are planned anew."""
-        for other in self.order:
-            if any(name in task.stage.reads for task in self.tasks[other]):
-                self.dirty.add(other)
-
-    def _check_progress(self, name: str, todo: int) -> None:
-        """A stage whose outputs never satisfy its own requests would run for ever."""
-        self.ran_dry[name] = self.ran_dry.get(name, 0) + 1
-        if self.ran_dry[name] > 1000:
-            raise EngineError(f"stage '{name}' still wants {todo} rows after 1000 rounds; bound its rounds")
-
-
-def _guarded(job: Job, call: Any) -> Any:
-    """`call()`; an error becomes the job's, so that other jobs go on."""
-    try:
-        return call()
-    except (VoicetrackError, OSError) as e:
-        job.error = e
-        return None
 
 
 def _by_backend(tasks: list[Task]) -> list[list[Task]]:
@@ -130,238 +55,4 @@ def _by_backend(tasks: list[Task]) -> list[list[Task]]:
     return list(groups.values())
 
 
-@dataclass
-class _Counts:
-    """One task's share of a group's work, for its timing record."""
-
-    rows: int = 0
-    errors: int = 0
-    usage: dict[str, float] = field(default_factory=dict)
-
-
-class _Group:
-    """Tasks of one stage that share a backend, from its opening to its closing."""
-
-    def __init__(
-        self,
-        stage: str,
-        tasks: list[Task],
-        donors: list[Task],
-        committer: Committer,
-        display: Display,
-        stop: StopFlag,
-    ):
-        self.stage, self.tasks, self.donors = stage, tasks, donors
-        self.committer, self.display, self.stop = committer, display, stop
-        self.counts = {id(task): _Counts() for task in tasks}
-        self.flight: dict[str, list[Pending]] = {}  # ticket -> all that wait for its output
-        self.tickets: dict[tuple[str, str], str] = {}  # (key, fingerprint) -> ticket in flight
-        self.unkept: dict[tuple[str, str], dict[str, Any]] = {}  # answered, on the way to disk
-        self.issued = 0
-        self.suspects: deque[list[Pending]] = deque()  # were in flight when an engine died: run apart from the rest
-        self.again: list[Pending] = []
-        self.barren_deaths = 0
-
-    def run(self) -> None:
-        began = time.monotonic()
-        fresh = _round_robin([task.pending() for task in self.tasks])
-        stats: list[dict[str, Any]] = []
-        try:
-            while self._one_engine(fresh, stats):
-                pass
-        except (VoicetrackError, OSError) as e:
-            for task in self.tasks:
-                task.job.error = task.job.error or e
-        finally:
-            self._keep_timings(time.monotonic() - began, stats)
-            self.display.stage_ends(self.stage)
-
-    def _one_engine(self, fresh: Iterator[Pending], stats: list[dict[str, Any]]) -> bool:
-        """Run until nothing is left (False) or the engine has died (True: open another)."""
-        backend = self.tasks[0].spec.open()
-        self.display.opening(self.stage)
-        try:
-            with backend:
-                self.display.running(self.stage)
-                for warning in backend.stats.extra.pop("warnings", ()):
-                    self.display.warn(f"{self.stage}: {warning}")
-                while (batch := self._next_batch(fresh)) is not None:
-                    for outputs in backend.steps(batch):
-                        self._take(outputs)
-                        self.stop.check()
-                    self.stop.check()
-                self.committer.flush()
-                self.display.closing(self.stage)
-        except EngineDied as e:
-            for warning in backend.stats.extra.pop("warnings", ()):
-                self.display.warn(f"{self.stage}: {warning}")
-            self.stop.check()
-            self._bury(e)
-            return True
-        finally:
-            stats.append(backend.stats.to_dict())
-        return False
-
-    def _next_batch(self, fresh: Iterator[Pending]) -> Iterator[Request] | None:
-        """Suspects of a death run alone, then retries, then what is new; None when all is done."""
-        if self.suspects:
-            return self._issue(self.suspects.popleft())
-        if self.again:
-            again, self.again = self.again, []
-            return self._issue(again)
-        first = next(fresh, None)
-        return None if first is None else self._issue(_chain(first, fresh))
-
-    def _issue(self, source: Iterable[Pending]) -> Iterator[Request]:
-        for pending in source:
-            question = (pending.request.key, pending.fingerprint)
-            if not pending.tries and not pending.deaths:
-                if (ticket := self.tickets.get(question)) is not None:
-                    self.flight[ticket].append(pending)
-                    continue
-                if (record := self._kept_elsewhere(pending)) is not None:
-                    self._keep(pending, {**record, "shared": True})
-                    continue
-            self.issued += 1
-            ticket = str(self.issued)
-            self.flight[ticket] = [pending]
-            self.tickets[question] = ticket
-            yield replace(pending.request, key=ticket)
-
-    def _kept_elsewhere(self, pending: Pending) -> dict[str, Any] | None:
-        """The record another job of the group already has for the same question."""
-        key = pending.request.key
-        if len(self.donors) == 1:
-            return None
-        if (record := self.unkept.get((key, pending.fingerprint))) is not None:
-            return None if "error" in record else record
-        for task in self.donors:
-            if task is not pending.task and task.shards.fingerprint(key) == pending.fingerprint:
-                if not task.shards.is_error(key):
-                    return task.shards.get(key)
-        return None
-
-    def _take(self, outputs: list[Output]) -> None:
-        self.barren_deaths = 0
-        for output in outputs:
-            waiting = self.flight.pop(output.key)
-            first = waiting[0]
-            self.tickets.pop((first.request.key, first.fingerprint), None)
-            error, value = output.error, None
-            if error is None:
-                try:
-                    value = first.task.stage.output(first.request, output)
-                except RowError as e:
-                    error = e.to_dict()
-            if error is not None and (changed := first.task.stage.retry(first.request, error)) is not None:
-                for pending in waiting:
-                    self.again.append(replace(pending, request=changed, tries=pending.tries + 1))
-                continue
-            for pending in waiting:
-                self._keep(
-                    pending,
-                    make_record(
-                        self.stage,
-                        pending.request.key,
-                        pending.inputs,
-                        output=value,
-                        error=error,
-                        usage=output.usage,
-                    ),
-                    fresh=pending is first,
-                )
-
-    def _keep(self, pending: Pending, record: dict[str, Any], fresh: bool = False) -> None:
-        task = pending.task
-        counts = self.counts[id(task)]
-        counts.rows += 1
-        if "error" in record:
-            counts.errors += 1
-            task.gave_up(pending.request.key)
-        if fresh:
-            for name, amount in record["usage"].items():
-                counts.usage[name] = counts.usage.get(name, 0) + amount
-        notes = task.stage.note(record)
-        usage = record["usage"] if fresh else {}
-        question = (pending.request.key, pending.fingerprint)
-        if fresh and len(self.donors) > 1:
-            self.unkept[question] = record
-
-        def kept() -> None:
-            self.unkept.pop(question, None)
-            self.display.kept(self.stage, usage, notes, "error" in record)
-
-        task.job.checkpoint.append(self.committer, self.stage, record, kept)
-
-    def _bury(self, death: EngineDied) -> None:
-        """Sort out who was in flight: once more together, then in halves, at last alone and given up."""
-        tickets = [ticket for ticket in death.in_flight if ticket in self.flight] or list(self.flight)
-        if not tickets:
-            raise EngineError(f"{self.stage}: {death} before it had taken a request") from death
-        self.barren_deaths += 1
-        if self.barren_deaths > MAX_DEATHS_WITHOUT_OUTPUT:
-            raise EngineError(
-                f"{self.stage}: {death}; {self.barren_deaths} engines in a row died without an output"
-            ) from death
-        groups = [self.flight.pop(ticket) for ticket in tickets]
-        self.tickets.clear()
-        self.flight.clear()
-        log.warning("%s: %s; a fresh engine takes its %d unfinished requests", self.stage, death, len(groups))
-        unfinished = [replace(p, deaths=p.deaths + 1) for group in groups for p in group]
-        if len(groups) == 1 and unfinished[0].deaths > 1:
-            error = {"kind": "engine_died", "message": f"the engine died twice on this request: {death}"}
-            for p in unfinished:
-                self._keep(p, make_record(self.stage, p.request.key, p.inputs, error=error))
-        elif unfinished[0].deaths > 1:
-            middle = len(unfinished) // 2
-            self.suspects.extendleft([unfinished[middle:], unfinished[:middle]])
-        else:
-            self.suspects.append(unfinished)
-
-    def _keep_timings(self, seconds: float, stats: list[dict[str, Any]]) -> None:
-        """Write what was measured into each job's own `timings` shards; the group's time is given to each in full."""
-        loads = {name: sum(s[name] for s in stats) for name in ("load_s", "close_s")}
-        for task in self.tasks:
-            counts = self.counts[id(task)]
-            if task.job.error and not counts.rows:
-                continue
-            work = max(seconds - loads["load_s"] - loads["close_s"], 1e-6)
-            figures = {
-                "stage": self.stage,
-                "seconds": round(seconds, 3),
-                "rows": counts.rows,
-                "errors": counts.errors,
-                **counts.usage,
-                "work_s": round(work, 3),
-                "engine_load_s": round(loads["load_s"], 3),
-                "engine_close_s": round(loads["close_s"], 3),
-                "memory_footprint_mib": round(max((s["footprint_mib"] for s in stats), default=0), 1),
-                "memory_returned_mib": round(max((s["returned_mib"] for s in stats), default=0), 1),
-                "engines": len(stats),
-                "shared_by": len(self.tasks),
-                **(stats[-1]["extra"] if stats else {}),
-            }
-            key = f"{self.stage}@{time.time_ns()}"
-            record = make_record(TIMINGS, key, {"stage": self.stage}, output=figures)
-            try:
-                task.job.checkpoint.append(self.committer, TIMINGS, record, lambda: None)
-            except VoicetrackError as e:  # the disk failed: the rows' own error is already on its way
-                task.job.error = task.job.error or e
-
-
-def _chain(first: Pending, rest: Iterator[Pending]) -> Iterator[Pending]:
-    yield first
-    yield from rest
-
-
-def _round_robin(sources: list[Iterator[Pending]]) -> Iterator[Pending]:
-    """One of each in turn: jobs of a sweep plan in the same order, so shared prompt prefixes arrive together."""
-    turn = deque(sources)
-    while turn:
-        source = turn.popleft()
-        if (pending := next(source, None)) is not None:
-            yield pending
-            turn.append(source)
-
-
-__all__ = ["Stopped", "run"]
+__all__ = ["TIMINGS", "Stopped", "run"]

@@ -14,7 +14,7 @@ import soundfile
 ROOT = Path(__file__).parents[1]
 
 
-def engine(*arguments: str, cwd: Path = ROOT, timeout: float = 300) -> subprocess.CompletedProcess:
+def engine(*arguments: str, cwd: Path = ROOT, timeout: float = 900) -> subprocess.CompletedProcess:
     """Run `python -m engine` with `arguments`."""
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.run(
