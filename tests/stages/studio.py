@@ -17,6 +17,7 @@ from hydra import compose, initialize_config_module
 
 from engine import config as schema
 from engine.commit import Committer
+from engine.errors import RowError
 from engine.job import Job
 from engine.plan import Task
 from engine.progress import Display
@@ -120,8 +121,12 @@ def _answer(task: Task, committer: Committer, script: Any, score: Any, dice: ran
             text = orjson.dumps({"issues": issues, "notes": "", **scores}).decode()
         value = {"text": text, "finish_reason": "stop"}
         usage = {"input_tokens": 600, "output_tokens": len(text.split())}
-        made = task.stage.output(request, Output(request.key, value, usage))
-        record = make_record(task.stage.name, request.key, pending.inputs, output=made, usage=usage)
+        made, error = None, None
+        try:
+            made = task.stage.output(request, Output(request.key, value, usage))
+        except RowError as e:
+            error = e.to_dict()
+        record = make_record(task.stage.name, request.key, pending.inputs, output=made, error=error, usage=usage)
         task.job.checkpoint.append(committer, task.stage.name, record, lambda: None)
         answered += 1
     committer.flush()

@@ -215,6 +215,23 @@ def test_five_thousand_links_stay_fast(browser, checkpoint, tmp_path):  # noqa: 
     until(lambda: titles(browser) == ["Title 4999"], "the last one")
 
 
+def test_a_run_with_errors_and_nothing_judged_is_shown_as_it_is(browser, tmp_path):  # noqa: F811
+    answers = iter(["", "", "A script that nobody has judged."] * 99)
+    written = {"script": lambda link, dice: next(answers), "only": ("generate",)}
+    studio.fill(studio.compose_job(tmp_path / "run", "select.limit=6", stages="generate"), **written)
+    studio.go(studio.compose_job(tmp_path / "run", "select.limit=6", stages="report"))
+    browser.get((tmp_path / "run" / "report" / "report.html").as_uri())
+    browser.get_log("browser")
+    states = browser.execute_script("return page.data.links.map(l => l.state)")
+    assert (states.count("error"), states.count("pending")) == (4, 2)
+    for state, said in (("error", "the writer answered with nothing"), ("pending", "Not audited yet.")):
+        browser.execute_script("page.show(page.data.links.find(l => l.state == arguments[0]).key)", state)
+        assert said in one(browser, "#detail").text
+    one(browser, "nav a[data-view=figures]").click()
+    until(lambda: one(browser, "#figures").is_displayed(), "figures")
+    assert complaints(browser) == []
+
+
 HOSTILE = [
     '<img src=x onerror="window.pwned=1">',
     "</script><script>window.pwned=1</script>",

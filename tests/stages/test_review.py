@@ -211,6 +211,37 @@ def test_an_edit_that_fails_its_audit_is_not_rewritten(checkpoint):
     assert plan(checkpoint)["generate"] == []
 
 
+def test_an_edit_can_be_rejected_in_turn(checkpoint):
+    outcome = passed(checkpoint)[0]
+    text = f"{outcome.pick.script} Listen close."
+    with Server(checkpoint) as server, httpx.Client() as client:
+        assert server.decide(client, outcome.link, "edit", on=outcome.pick.key, text=text).status_code == 200
+    resume(checkpoint, score=lambda link, dice: 10)
+    edited = found(checkpoint)[outcome.link.key]
+    assert edited.pick.script == text
+    with Server(checkpoint) as server, httpx.Client() as client:
+        assert server.decide(client, outcome.link, "reject", on=edited.pick.key, reason="on second thought").is_success
+    job = studio.compose_job(checkpoint, "select.limit=12", stages="generate")
+    asked = {p.request.key: p.request.payload["prompt"][-1]["content"] for p in Task(job, job.stages[0]).pending()}
+    assert list(asked) == [f"{outcome.link.key}#{outcome.pick.attempt + 1}.1"]
+    assert all("on second thought" in told and "Listen close." in told for told in asked.values())
+    resume(checkpoint, score=lambda link, dice: 10, seed=4)
+    now = found(checkpoint)[outcome.link.key]
+    assert now.pick is None or now.pick.attempt > outcome.pick.attempt
+    assert plan(checkpoint) == {"generate": [], "audit": [], "audio": []}
+
+
+def test_a_rejection_means_all_candidates_that_were_there(tmp_path):
+    path = studio.make(tmp_path / "run", "select.limit=4", "generation.candidates=2", score=lambda link, dice: 10)
+    two = ("select.limit=4", "generation.candidates=2")
+    outcome = next(o for o in outcomes(Desk.of(studio.compose_job(path, *two))) if sum(d.passed for d in o.drafts) == 2)
+    with Server(path) as server, httpx.Client() as client:
+        assert server.decide(client, outcome.link, "reject", on=outcome.pick.key, reason="dull").is_success
+    job = studio.compose_job(path, *two, stages="generate")
+    keys = [p.request.key for p in Task(job, job.stages[0]).pending()]
+    assert keys == [f"{outcome.link.key}#{outcome.pick.attempt + 1}.{n}" for n in (1, 2)]
+
+
 def test_undo_takes_the_last_decision_back(checkpoint):
     outcome = passed(checkpoint)[0]
     with Server(checkpoint) as server, httpx.Client() as client:
