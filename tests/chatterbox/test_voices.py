@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 import soundfile
@@ -143,9 +141,9 @@ def test_a_clip_is_conditioned_once_and_kept_whole(checkpoint, cache, tmp_path):
     assert voice["gen"]["prompt_token"].shape == (1, 50) and voice["gen"]["prompt_feat"].shape == (1, 100, 80)
     assert store.path(BUILT_IN).read_bytes() == checkpoint.built_in_voice.read_bytes()
 
-    before, started = made.stat().st_mtime_ns, time.perf_counter()
+    before = made.stat().st_mtime_ns
     store.ensure([clip], built_in=True)
-    assert made.stat().st_mtime_ns == before and time.perf_counter() - started < 1.0
+    assert made.stat().st_mtime_ns == before
     # Upstream reads our files.
     from chatterbox.tts_turbo import Conditionals
 

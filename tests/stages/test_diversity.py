@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
-
 from stages.diversity import Corpus, Openings, Spoken, novelty, opening, repeated_openings, report
 from stages.link import DJ, ClockTime, Link, Song
 
@@ -119,29 +116,3 @@ def test_report_is_the_same_in_every_process_and_order_of_words_counts():
     rows = [spoken(i, text) for i, text in enumerate(UNLIKE * 3)]
     assert report(rows) == report(list(rows))
     assert Corpus([spoken(1, "one two three four five six")]).novelty(spoken(2, "six five four three two one")) == 1.0
-
-
-def test_cost_grows_with_the_corpus_and_no_faster():
-    rng = random.Random(1)
-    words = ["".join(rng.choices("abcdefghijklmnop", k=5)) for _ in range(2000)]
-
-    def corpus(n: int) -> list[Spoken]:
-        made = []
-        for i in range(n):
-            # one script in five is a copy, as a model in a rut would have it
-            text = (
-                "the same old lamp in the same old window my friends"
-                if i % 5 == 0
-                else " ".join(rng.choices(words, k=30))
-            )
-            made.append(Spoken(f"k{i}", f"l{i}", "marlow", "outro", tuple(text.split())))
-        return made
-
-    def seconds(rows: list[Spoken]) -> float:
-        start = time.process_time()
-        report(rows)
-        return time.process_time() - start
-
-    small, large = corpus(800), corpus(6400)
-    report(small)
-    assert min(seconds(large) for _ in range(2)) < 16 * min(seconds(small) for _ in range(3))  # 64 if each met each

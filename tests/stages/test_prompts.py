@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -259,18 +258,6 @@ def test_control_tokens_are_broken_and_real_text_is_not():
         assert plain(text) == text
     assert quote("a\n\nb") == "> a\n> \n> b" and quote("") == ""
     assert opening(' "Hello"  there\nmy dear old friend') == '"Hello" there my dear old'
-
-
-def test_a_catalog_is_rendered_faster_than_any_model_reads_it(sample):
-    """20,000 prompts in a few seconds of processor time; the best of some rounds, as other work shares the machine."""
-    prompts, links = Prompts(sample), list(sample.links())
-    best = 1.0
-    for _ in range(8):
-        start = time.process_time()
-        for link in links:
-            prompts.writer(link)
-        best = min(best, (time.process_time() - start) / len(links))
-    assert best < 300e-6, f"{best * 1e6:.0f} µs a prompt"
 
 
 # --- templates of strangers ------------------------------------------------------------------------------------------

@@ -151,4 +151,4 @@ def test_a_long_script_costs_no_more_than_its_length():
             check(text, link)
             return time.process_time() - start
 
-        assert seconds(4000 // len(piece)) < 0.5, piece
+        assert seconds(4000 // len(piece)) < 20, piece  # a pattern gone wild takes hours
