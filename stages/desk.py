@@ -167,7 +167,9 @@ class Desk:
             keys = [f"{link.key}#{attempt}.{n}" for n in range(1, self.candidates + 1)]
             if not any(key in generated for key in keys):
                 return
-            if attempt == 1 and self.was_given(link):  # as many as were given
+            # Of scripts from elsewhere there may be fewer or more; looked up only where that is so.
+            whole = keys[-1] in generated and f"{link.key}#1.{self.candidates + 1}" not in generated
+            if attempt == 1 and not whole and self.was_given(link):
                 keys = list(takewhile(generated.__contains__, (f"{link.key}#1.{n}" for n in count(1))))
             yield [self._draft(link, attempt, key) for key in keys]
 

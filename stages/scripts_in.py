@@ -89,6 +89,8 @@ def _rows(path: Path, errors: list[UserError]) -> Iterator[_Row]:
         if not isinstance(row, Mapping):
             errors.append(UserError("is no row with link and script", source))
             continue
+        if row.get("status") == "error" and "key" in row:  # a shard's record of a script that was never written
+            continue
         kept = row.get("output")  # of a shard's record
         row = kept if isinstance(kept, Mapping) else row
         name = row.get("link")
