@@ -5,7 +5,8 @@ and yields lists of outputs as they finish. Contract:
 
 * every request taken gets exactly one output, in any order; a bad one an `Output` with `error`;
 * requests are drawn from the iterable only as room appears, so a million of them need no more memory than a batch;
-* a list is what finished together (one engine step); the caller keeps it on disk before long;
+* a list is what finished together (one engine step); the caller keeps it on disk before long. It may be empty, so
+  that a caller who wants to stop need not wait for the next row;
 * `EngineDied` names the requests that were in flight; outputs yielded before it stand;
 * after `__exit__` the device memory is back, and `stats` says how much and how fast.
 """

@@ -86,6 +86,7 @@ class RowError(Exception):
         return {"kind": self.kind, "message": self.message, **self.detail}
 
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _BAD_PATHS = {
     errno.EACCES: "cannot be written",
     errno.EPERM: "cannot be written",
@@ -101,7 +102,7 @@ _BAD_PATHS = {
 
 def disk_error(error: OSError, path: Path | str) -> VoicetrackError:
     """What to tell the user of an operating system error at `path`."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if error.errno in NO_ROOM:
         return EngineError(f"{path}: no room left on the disk; free some and resume, nothing kept is lost")
     if (problem := _BAD_PATHS.get(error.errno)) is not None:
         return UserError(problem, path, "mend it, or choose a writable folder with checkpoint.path=DIR")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from engine.errors import EngineError, UserError, VoicetrackError, disk_error
+from engine.errors import NO_ROOM, EngineError, UserError, VoicetrackError, disk_error
 
 
 def explain(error: BaseException) -> VoicetrackError:
@@ -27,8 +27,8 @@ def explain(error: BaseException) -> VoicetrackError:
         if isinstance(e, (HydraException, OmegaConfBaseException)):
             return UserError(_one_line(e), "config", "python -m engine --help lists groups and choices")
     for e in chain:
-        if isinstance(e, OSError) and e.filename:  # Hydra makes the run folder itself
-            return disk_error(e, e.filename)
+        if isinstance(e, OSError) and (e.filename or e.errno in NO_ROOM):  # Hydra makes the run folder itself
+            return disk_error(e, e.filename or "the run's folder")
     return EngineError(f"{type(error).__name__}: {_one_line(error)} (HYDRA_FULL_ERROR=1 shows where)")
 
 

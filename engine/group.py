@@ -138,7 +138,8 @@ class Group:
         return None
 
     def _take(self, outputs: list[Output]) -> None:
-        self.barren_deaths = 0
+        if outputs:
+            self.barren_deaths = 0
         for output in outputs:
             waiting = self.flight.pop(output.key)
             first = waiting[0]

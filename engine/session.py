@@ -100,7 +100,7 @@ class LlmSession:
             yield from outputs
 
     def steps(self, requests: Iterable[Request]) -> Iterator[list[Output]]:
-        """Run `requests` and yield what each engine step finished, as a list.
+        """Run `requests` and yield what each engine step finished, as a list; an empty one lets the caller stop.
 
         Raises:
             EngineDied: the engine is gone; names the requests in flight.
@@ -126,9 +126,7 @@ class LlmSession:
                     if exhausted:
                         return
                     continue
-                finished = [self._answer(flight.pop(o.request_id), o) for o in self._step(flight) if o.finished]
-                if finished:
-                    yield finished
+                yield [self._answer(flight.pop(o.request_id), o) for o in self._step(flight) if o.finished]
         except Exception as e:
             if _is_dead_engine(e):
                 raise EngineDied(

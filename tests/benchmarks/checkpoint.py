@@ -20,10 +20,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from engine.checkpoint import Checkpoint  # noqa: E402
-from engine.commit import Committer  # noqa: E402
-from engine.records import make_record  # noqa: E402
-from engine.shard import seal  # noqa: E402
+from engine.checkpoint import Checkpoint
+from engine.commit import Committer
+from engine.records import make_record
+from engine.shard import seal
 
 TARGET_KEPT, TARGET_OPEN_S, TARGET_OPEN_MIB = 20_000, 20.0, 1024
 SCRIPT = "That was Slow Ferry Home by Odile Vasseur, and the lamps are lit along the quay. Stay with us, night owls."
