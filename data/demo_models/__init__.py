@@ -1,1 +1,1 @@
-"""The embedded demo writer and auditor, and all that is needed to make them again (`python -m data.demo_models.train`)."""
+"""The demo writer and auditor, and all that makes them (`python -m data.demo_models.train`)."""

@@ -30,7 +30,9 @@ def year_words(year: int) -> str:
     century, rest = divmod(year, 100)
     if 2000 <= year < 2010:
         return "two thousand" + (f" and {number_words(rest)}" if rest else "")
-    return f"{number_words(century)} " + ("hundred" if not rest else f"oh {_ONES[rest]}" if rest < 10 else number_words(rest))
+    return f"{number_words(century)} " + (
+        "hundred" if not rest else f"oh {_ONES[rest]}" if rest < 10 else number_words(rest)
+    )
 
 
 def decade_words(year: int) -> str | None:
@@ -141,7 +143,9 @@ def grammar_facts(brief: Mapping[str, str], rng: random.Random) -> dict[str, str
         if decade := decade_words(int(year)):
             facts["decade"] = decade
     if themes := brief.get("Themes"):
-        for name, theme in zip(("theme", "theme2"), rng.sample(themes.split(", "), len(themes.split(", "))), strict=False):
+        for name, theme in zip(
+            ("theme", "theme2"), rng.sample(themes.split(", "), len(themes.split(", "))), strict=False
+        ):
             facts[name] = theme
     if clock := brief.get("Time"):
         hour, minute = (int(x) for x in clock.split()[0].split(":"))

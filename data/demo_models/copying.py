@@ -4,11 +4,10 @@ A small model needs a third of its training to discover that a name in the brief
 heads in a row: one that tells every position which token came before it, and one that looks for the place where the
 current token came before, and says what stands there (Elhage et al., "A Mathematical Framework for Transformer
 Circuits", 2021; Olsson et al., "In-context Learning and Induction Heads", 2022). Here the circuit is there from the
-start, made of ordinary weights that training then changes as it likes; it compares two tokens instead of one, because
-names repeat pieces.
+start, made of ordinary weights that training then changes as it likes.
 
 Layout of the residual stream at the start: dimension 0 is a constant, 1 to `CONTENT` the token, the rest what the
-first layer adds about the two tokens before.
+first layer adds about the token before.
 """
 
 from __future__ import annotations
@@ -20,8 +19,7 @@ CONTENT = 128  # dimensions that hold the token
 MATCH = 0.02  # a rotary pair this slow (radians a token) still compares content over a brief's length
 STD = 0.05  # of the token embeddings
 SHARPNESS = 80.0  # how strongly a look back prefers its position, before the 1 / sqrt(head) factor
-AGREE = 5.0  # how strongly agreement of tokens counts
-MAIN_SHARE = 75  # per cent of the comparing dimensions that go to the current token, the rest to the one before
+AGREE = 4.0  # how strongly agreement of tokens counts
 GAIN = 2.0  # how loud a found token is, against the current one
 
 
@@ -44,36 +42,31 @@ def draw_copying(model, seed: int) -> None:
     level = CONTENT**0.5 / (2 * CONTENT / d) ** 0.5  # of dimension 0 after the norm
     first, second = model.layers[0], model.layers[1]
 
-    # Layer 0: head 0 attends one position back, head 1 two; each writes a random view of the token it finds.
-    view = torch.linalg.qr(torch.randn(CONTENT, head, generator=random))[0].T  # (head, CONTENT), orthonormal rows
-    for h in range(2):
+    # Layer 0: two heads attend one position back and write half each of a random view of the token they find.
+    view = torch.linalg.qr(torch.randn(CONTENT, d - CONTENT, generator=random))[0].T  # orthonormal rows
+    query, key = _look_back(1, speed)
+    for h in range((d - CONTENT) // head):
         rows = slice(h * head, (h + 1) * head)
-        query, key = _look_back(h + 1, speed)
         for proj, vector in ((first.q_proj, query), (first.k_proj, key)):
             proj.weight[rows] = 0.0
             proj.weight[rows, 0] = vector * SHARPNESS**0.5 / level
         first.v_proj.weight[rows] = 0.0
-        first.v_proj.weight[rows, 1:CONTENT] = view[:, 1:]
+        first.v_proj.weight[rows, 1:CONTENT] = view[rows, 1:]
         first.o_proj.weight[:, rows] = 0.0
         first.o_proj.weight[CONTENT + h * head : CONTENT + (h + 1) * head, rows] = torch.eye(head) * STD
 
-    # Layer 1: heads compare the current token and the one before with the two before every position, and give the token
-    # where they agree.
+    # Layer 1: heads compare the current token with the one before every position, and give the token where they agree.
     found = torch.linalg.qr(torch.randn(CONTENT, CONTENT, generator=random))[0]
-    most = len(slots) * MAIN_SHARE // 100
     for h in range(CONTENT // head):
         rows = slice(h * head, (h + 1) * head)
-        chosen = torch.randperm(head, generator=random)[: len(slots)]
-        now, before = slots[torch.randperm(len(slots), generator=random)].split((most, len(slots) - most))
+        chosen = torch.randperm(d - CONTENT, generator=random)[: len(slots)]
         for proj in (second.q_proj, second.k_proj, second.v_proj):
             proj.weight[rows] = 0.0
-        second.q_proj.weight[h * head + now, 1:CONTENT] = AGREE * view[chosen[:most]][:, 1:]
-        second.k_proj.weight[h * head + now, CONTENT + chosen[:most]] = AGREE
-        second.q_proj.weight[h * head + before, CONTENT + chosen[most:]] = AGREE
-        second.k_proj.weight[h * head + before, CONTENT + head + chosen[most:]] = AGREE
-        second.v_proj.weight[rows, 1:CONTENT] = found[h * head : (h + 1) * head, 1:]
+        second.q_proj.weight[h * head + slots, 1:CONTENT] = AGREE * view[chosen][:, 1:]
+        second.k_proj.weight[h * head + slots, CONTENT + chosen] = AGREE
+        second.v_proj.weight[rows, 1:CONTENT] = found[rows, 1:]
         second.o_proj.weight[:, rows] = 0.0
-        second.o_proj.weight[:CONTENT, rows] = GAIN * STD * found[h * head : (h + 1) * head].T
+        second.o_proj.weight[:CONTENT, rows] = GAIN * STD * found[rows].T
     model.norm.weight[0] = 0.1
     model.norm.weight[CONTENT:] = 0.5
 

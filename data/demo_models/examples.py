@@ -16,7 +16,7 @@ from data.demo_models.tokenizer import END, letter_pieces
 from data.demo_models.verdicts import Scripts
 
 LONGEST = 420
-FACT_WEIGHT, DECISION_WEIGHT = 3.0, 8.0
+DECISION_WEIGHT = 8.0  # of what decides a verdict: its first issue, its scores
 READING_WEIGHT = 0.3  # of predicting a good script itself, from which the auditor learns what scripts are like
 
 Example = tuple[list[int], list[float]]
@@ -28,12 +28,14 @@ def _sources(tokenizer: Tokenizer) -> tuple[Names, Briefs, Scripts]:
     return names, Briefs(names), Scripts(names)
 
 
-def writer_examples(tokenizer: Tokenizer, rng: random.Random, count: int, bare: bool = False) -> Iterator[Example]:
-    """`count` briefs with scripts; with `bare`, of names to be copied and nothing else."""
+def writer_examples(
+    tokenizer: Tokenizer, rng: random.Random, count: int, bare: bool = False, weight: float = 1.0
+) -> Iterator[Example]:
+    """`count` briefs with scripts; with `bare`, of names to be copied and nothing else; facts have `weight`."""
     names, briefs, _ = _sources(tokenizer)
     for _ in range(count):
         if bare:
-            yield from _kept(tokenizer, *_bare(names, rng))
+            yield from _kept(tokenizer, *_bare(names, rng), weight)
             continue
         kind = rng.choices((*KINDS, "user"), (30, 34, 15, 18, 3))[0]
         brief = briefs.draw(rng, kind, rng.choices((*DJS, "guest"), (45, 45, 10))[0])
@@ -43,7 +45,7 @@ def writer_examples(tokenizer: Tokenizer, rng: random.Random, count: int, bare: 
             brief["Words"] = fitting_words(text, rng)
         if avoid:
             brief["Avoid"] = " | ".join(avoid)
-        yield from _kept(tokenizer, model_prompt(brief), text, spans)
+        yield from _kept(tokenizer, model_prompt(brief), text, spans, weight)
 
 
 def _bare(names: Names, rng: random.Random) -> tuple[str, str, list[tuple[int, int]]]:
@@ -59,7 +61,9 @@ def _avoid(briefs: Briefs, brief: dict[str, str], rng: random.Random) -> tuple[s
     return tuple(dict.fromkeys(" ".join(t.split()[:longest]).replace("|", "") for t in texts if opening(t)))
 
 
-def auditor_examples(tokenizer: Tokenizer, rng: random.Random, count: int, bare: bool = False) -> Iterator[Example]:
+def auditor_examples(
+    tokenizer: Tokenizer, rng: random.Random, count: int, bare: bool = False, weight: float = 1.0
+) -> Iterator[Example]:
     """`count` scripts with verdicts; what decides (the first issue, the scores) weighs more than the JSON around it."""
     _, _, scripts = _sources(tokenizer)
     for _ in range(count):
@@ -77,7 +81,7 @@ def _kept(
     prompt: str,
     text: str,
     spans: list[tuple[int, int]],
-    weight: float = FACT_WEIGHT,
+    weight: float,
     rest: float = 1.0,
 ) -> Iterator[Example]:
     """The example as a list of one, or of none where it is too long to be worth its time."""

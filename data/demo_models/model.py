@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -24,7 +25,7 @@ class Shape:
     heads: int = 6
     feed_forward: int = 512
     positions: int = 2048
-    theta: float = 500_000.0
+    theta: float = 10_000.0
     eps: float = 1e-5
 
 
@@ -45,7 +46,8 @@ class _Block(nn.Module):
         batch, length, width = x.shape
         h = self.input_layernorm(x)
         q, k, v = (
-            proj(h).view(batch, length, self.heads, -1).transpose(1, 2) for proj in (self.q_proj, self.k_proj, self.v_proj)
+            proj(h).view(batch, length, self.heads, -1).transpose(1, 2)
+            for proj in (self.q_proj, self.k_proj, self.v_proj)
         )
         q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
         # plain matmuls: on a CPU quicker here than scaled_dot_product_attention
@@ -91,10 +93,14 @@ class Llama(nn.Module):
             x = layer(x, self.cos[:length], self.sin[:length], self.mask[:length, :length])
         return F.linear(self.norm(x[keep]), self.embed_tokens.weight)
 
-    def export(self, folder: Path) -> None:
-        """Write `model.safetensors` (bf16), `config.json` and `generation_config.json`."""
+    def export(self, folder: Path, weights: Iterable[Tensor] | None = None) -> None:
+        """Write `model.safetensors` (bf16; `weights` in the parameters' order instead of them), and the two configs."""
         folder.mkdir(parents=True, exist_ok=True)
-        tensors = {_exported(n): p.detach().to(torch.bfloat16).contiguous() for n, p in self.named_parameters()}
+        names = [_exported(name) for name, _ in self.named_parameters()]
+        tensors = {
+            name: weight.detach().to(torch.bfloat16).contiguous()
+            for name, weight in zip(names, weights or self.parameters(), strict=True)
+        }
         save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
         s, ids = self.shape, token_ids(folder)
         config = {
@@ -108,6 +114,13 @@ class Llama(nn.Module):
         }  # fmt: skip
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
         (folder / "generation_config.json").write_text(json.dumps(ids, indent=2) + "\n", "utf-8")
+
+    def load_exported(self, folder: Path) -> None:
+        """Take the weights of an exported model of the same shape."""
+        tensors = load_file(folder / "model.safetensors")
+        with torch.no_grad():
+            for name, parameter in self.named_parameters():
+                parameter.copy_(tensors[_exported(name)].float())
 
 
 def _exported(name: str) -> str:

@@ -28,7 +28,12 @@ class Muon(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, params: Iterable[Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.0, iterations: int = 5
+        self,
+        params: Iterable[Tensor],
+        lr: float,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+        iterations: int = 5,
     ):
         super().__init__(params, dict(lr=lr, momentum=momentum, weight_decay=weight_decay, iterations=iterations))
 
@@ -47,7 +52,9 @@ class Muon(torch.optim.Optimizer):
                     average.lerp_(parameter.grad, 1 - group["momentum"])
                     updates.append(parameter.grad.lerp(average, group["momentum"]))
                 scale = group["lr"] * max(1.0, shape[0] / shape[1]) ** 0.5
-                for parameter, update in zip(parameters, orthogonal(torch.stack(updates), group["iterations"]), strict=True):
+                for parameter, update in zip(
+                    parameters, orthogonal(torch.stack(updates), group["iterations"]), strict=True
+                ):
                     parameter.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=-scale)
 
 

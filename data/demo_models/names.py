@@ -146,9 +146,9 @@ class Names:
     # ------------------------------------------------------------ word grammar
     def _title(self, rng: random.Random) -> str:
         draw = rng.random()
-        if draw < 0.08:
+        if draw < 0.11:
             return self._repeated(rng)
-        if draw < 0.08 + self.random_share:
+        if draw < 0.11 + self.random_share:
             return self._random(rng, 12)
         if draw > 0.98:
             return rng.choice(word_list("names", "foreign"))
@@ -200,11 +200,15 @@ class Names:
         elif shape == 5:
             name = f"The {rng.choice(word_list('names', 'nouns', ' '))}s"
         elif shape == 6:
-            name = ".".join(rng.choice(string.ascii_uppercase) for _ in range(rng.randint(2, 5))) + rng.choice((".", ""))
+            name = ".".join(rng.choice(string.ascii_uppercase) for _ in range(rng.randint(2, 5))) + rng.choice(
+                (".", "")
+            )
         elif shape == 7:
             name = f"{first()} {rng.choice(('feat.', 'featuring', 'with', 'x', 'vs.', '/'))} {last()}"
         elif shape == 8:
-            name = f"{rng.choice(word_list('names', 'adjectives', ' '))} {rng.choice(word_list('names', 'animals', ' '))}"
+            name = (
+                f"{rng.choice(word_list('names', 'adjectives', ' '))} {rng.choice(word_list('names', 'animals', ' '))}"
+            )
         elif shape == 9:
             name = word if rng.random() < 0.7 else word.upper()
         elif shape == 10:

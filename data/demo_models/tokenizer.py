@@ -1,8 +1,8 @@
 """The demo models' tokenizer: byte-level BPE in which a name is spelled the same in the brief and in the script.
 
-Every digit and punctuation mark is a token of its own, with the space before it if there is one. So the only thing that
-can change how a name is split is what stands left of it; the chat template and the grammar see to it that this is the
-same in both places. Copying a name is then copying tokens.
+Digits, punctuation and the spaces before them are tokens of their own, so the only thing that can change how a word is
+split is the space in front of it; the chat template and the grammar see to it that names have the same left neighbour
+in both places. Copying a name is then copying tokens.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from data.demo_models.verdicts import CRITERIA, Scripts
 VOCABULARY = 2048
 PAD, END, WRITE, VERDICT = "<|pad|>", "<|end|>", "<|write|>", "<|verdict|>"
 SPECIAL = (
-    PAD, END, WRITE, VERDICT, "<|intro|>", "<|outro|>", "<|time|>", "<|weather|>", "<|kind|>", "<|title|>", "<|artist|>",
-    "<|year|>", "<|themes|>", "<|next|>", "<|period|>", "<|conditions|>", "<|high|>", "<|low|>", "<|script|>", "<|avoid|>",
-    *(f"<|len{n}|>" for n in range(1, 19)),
+    PAD, END, WRITE, VERDICT, "<|intro|>", "<|outro|>", "<|time|>", "<|weather|>", "<|kind|>", "<|title|>",
+    "<|artist|>", "<|year|>", "<|themes|>", "<|next|>", "<|period|>", "<|conditions|>", "<|high|>", "<|low|>",
+    "<|script|>", "<|avoid|>", *(f"<|len{n}|>" for n in range(1, 19)),
 )  # fmt: skip
 
 
@@ -34,7 +34,9 @@ def train_tokenizer(seed: int, texts: int) -> Tokenizer:
     rng = random.Random(seed)
     names = Names(random_share=0.0)
     briefs, audits = Briefs(names), Scripts(names)
-    corpus = [w for name in ("nouns", "adjectives", "verbs", "first", "band_heads") for w in word_list("names", name, " ")]
+    corpus = [
+        w for name in ("nouns", "adjectives", "verbs", "first", "band_heads") for w in word_list("names", name, " ")
+    ]
     corpus = [f" {w}" for w in corpus] + [f'"{w}' for w in corpus] + [f" {w}" for w in word_list("names", "last")]
     corpus *= 4
     for i in range(texts):
@@ -44,10 +46,12 @@ def train_tokenizer(seed: int, texts: int) -> Tokenizer:
             corpus.append(audits.draw(rng)[1])
     corpus += [f'"{c}":' for kind in CRITERIA.values() for c in kind] * 50
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(r" ?[\p{L}\p{M}_]+| ?\p{N}| ?[^\s\p{L}\p{M}\p{N}]|\s"), "isolated"),
-        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-    ])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(r" ?[\p{L}\p{M}_]+|\p{N}|[^\s\p{L}\p{M}\p{N}]|\s"), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY, special_tokens=list(SPECIAL), show_progress=False,

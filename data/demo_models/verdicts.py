@@ -109,7 +109,9 @@ class Scripts:
     def _missing_artist(self, text: str, brief, rng) -> str | None:
         if brief["Artist"] in brief["Title"] or brief["Artist"] in brief.get("Next", ""):
             return None
-        return text.replace(brief["Artist"], rng.choice(("a band", "someone", "an old friend", "a singer", "one of ours")))
+        return text.replace(
+            brief["Artist"], rng.choice(("a band", "someone", "an old friend", "a singer", "one of ours"))
+        )
 
     def _missing_time(self, text: str, brief, rng) -> str | None:
         return self._small_talk(brief, rng)
@@ -122,14 +124,16 @@ class Scripts:
         return write_script(swapped, rng)[0]
 
     def _other_kind(self, text: str, brief, rng) -> str | None:
-        kind = rng.choice([k for k in KINDS if k != brief["Task"] and not {k, brief["Task"]} == set(SONG)])
+        kind = rng.choice([k for k in KINDS if k != brief["Task"] and {k, brief["Task"]} != set(SONG)])
         return write_script(self.briefs.draw(rng, kind, brief["DJ"]), rng)[0]
 
     def _unknown_year(self, text: str, brief, rng) -> str | None:
         year = rng.randint(1950, 2025)
         said = rng.choice([s for s in (str(year), str(year), year_words(year), decade_words(year)) if s])
-        extra = rng.choice((f"It's from {said}.", f"A hit in {said}.", f"All the way from {said}.", f"{said}, what a year.",
-                            f"Recorded back in {said}.", f"From {said}."))  # fmt: skip
+        extra = rng.choice(
+            (f"It's from {said}.", f"A hit in {said}.", f"All the way from {said}.", f"{said}, what a year.")
+            + (f"Recorded back in {said}.", f"From {said}.")
+        )
         if rng.random() < 0.5:
             dated = {**brief, "Year": str(year)}
             text = write_script(dated, rng)[0]
