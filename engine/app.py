@@ -27,7 +27,8 @@ STAGE_HELP = """Nothing to do: say which stages to run.
   +stage=generate   write a script for every link with the writer LLM
   +stage=audit      score every script with the auditor LLM and the rubric's rules
   +stage=audio      speak what passed, master it and write the files
-  +stage=report     summary of everything the checkpoint holds
+  +stage=report     summary, page and playlists of everything the checkpoint holds
+  +stage=review     listen and decide in the browser
   +stage=all        all of these, rewriting what fails its audit
   +stage=lint       check every prompt of a station before any model is loaded
   +stage=import     make a station of station.music=DIR|TABLE in station.path=DIR
