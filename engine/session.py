@@ -25,7 +25,7 @@ from typing import Any, Self
 
 from engine import degrade, memory
 from engine.backend import BackendStats
-from engine.errors import EngineDied, EngineError, RowError, UserError
+from engine.errors import NO_ROOM, EngineDied, EngineError, RowError, UserError, disk_error
 from engine.llm import LlmSpec
 from engine.records import Output, Request
 
@@ -301,6 +301,9 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _load_error(spec: LlmSpec, error: Exception, arguments: Mapping[str, Any], said_all: str) -> Exception:
     """One line for what vLLM said when the engine did not start."""
+    for e in _causes(error):
+        if isinstance(e, OSError) and e.errno in NO_ROOM:  # it could not even write its log
+            return disk_error(e, e.filename or "the run's folder")
     if degrade.is_out_of_memory(said_all):
         return _too_small(spec, arguments, _first_line(error))
     said = _first_line(list(_causes(error))[-1]) if not isinstance(error, RuntimeError) else _first_line(error)

@@ -40,9 +40,10 @@ def test_the_engine_is_killed_in_mid_batch_and_another_takes_what_was_unfinished
 
 
 def test_a_request_that_kills_every_engine_is_found_and_its_neighbours_complete(stable: Stable, tmp_path):
-    arguments = (*WRITE, OWN_PROCESS, "select.limit=4", f"checkpoint.path={tmp_path}/c")
+    only = ("select.kinds=[intro]", "select.djs=[dot]", "select.limit=4")
+    arguments = ("+stage=generate", "generation.rounds=1", *only, OWN_PROCESS, f"checkpoint.path={tmp_path}/c")
     poisoned = "writer.engine.logits_processors=[tests.reliability.poison:Poison]"
-    env = {"POISON": "@Task: intro\n@DJ: dot\n"}
+    env = {"POISON": "Lamplighter's Waltz"}
     ended = stable.run(*arguments, poisoned, env=env, timeout=400)
     records = held(tmp_path / "c").records["generate"]
     bad = [key for key, record in records.items() if record["status"] == "error"]
