@@ -1,7 +1,7 @@
 """Train the demo writer and auditor on text of the grammar: `python -m data.demo_models.train`.
 
 The writer learns from scratch, but for a circuit for copying that is drawn in (`copying.py`): a short curriculum of
-bare names, then whole scripts. The auditor starts from the writer. They take some 25 and 15 minutes of one CPU core.
+bare names, then whole scripts. The auditor starts from the writer. They take some 35 and 15 minutes of one CPU core.
 The same seed and the same torch build give the same models.
 """
 
@@ -35,7 +35,7 @@ class Plan:
 
     steps: int
     curriculum: int
-    facts: float = 3.0
+    facts: float = 2.0
     tokens: int = 2048
     matrix_rate: float = 0.01
     rate: float = 2e-3
@@ -45,8 +45,15 @@ class Plan:
 
 # A model is trained in parts, each with fresh optimizers and a learning rate that rises and falls.
 PLANS = {
-    "writer": (Plan(2600, 120), Plan(1600, 0, facts=2.0, matrix_rate=0.012, rate=2.5e-3)),
-    "auditor": (Plan(1000, 0, matrix_rate=0.005, rate=1e-3),),
+    "writer": (
+        Plan(2400, 150, matrix_rate=0.01, rate=2e-3),
+        Plan(1000, 0, matrix_rate=0.004, rate=8e-4),
+        Plan(600, 0, tokens=4096, matrix_rate=0.003, rate=6e-4),
+    ),
+    "auditor": (
+        Plan(1000, 0, matrix_rate=0.005, rate=1e-3),
+        Plan(800, 0, matrix_rate=0.003, rate=6e-4),
+    ),
 }
 SMOKE = {
     "writer": (Plan(40, 8, tokens=1024, texts=1500, pool=256),),

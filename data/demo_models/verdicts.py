@@ -42,6 +42,7 @@ DEFECTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "wrong_artist": ("does not name the artist", SONG),
     "wrong_voice": ("does not sound like the DJ", ALL),
 }
+HARD = ("wrong_kind", "unknown_year", "repetition", "garbled")  # planted twice as often, being twice as hard to see
 # rules of the grammar that hold no fact of the brief
 SMALL_TALK = {
     "intro": ("hello", "scene", "quip", "chat", "send"),
@@ -77,7 +78,8 @@ class Scripts:
         kind = kind or rng.choice(("intro", "intro", "outro", "outro", "time", "weather"))
         brief = self.briefs.draw(rng, kind, rng.choice((*DJS, *DJS, *DJS, "other")))
         if rng.random() < self.share:
-            defect = rng.choice([d for d in self.defects if kind in DEFECTS[d][1]])
+            fitting = [d for d in self.defects if kind in DEFECTS[d][1]]
+            defect = rng.choice([*fitting, *(d for d in fitting if d in HARD)])
             if script := self.plant(defect, brief, rng):
                 return {**brief, "Script": script}, verdict_json(kind, DEFECTS[defect][0]), defect
         return {**brief, "Script": write_script(brief, rng)[0]}, verdict_json(kind, None), None

@@ -100,7 +100,7 @@ def test_the_chat_template_leaves_the_brief_and_nothing_else():
     said = messages(brief("intro", "marlow", **SONG))
     assert rendered(said) == (
         '<|intro|>marlow<|title|> "Ça va, “Choo Choo” & 99½ (Don’t Stop)"<|artist|> Zbigniew Krzywosz & His 7 Kings'
-        "<|year|> 1987<|themes|> slow trains, second chances<|len6|><|write|>"
+        "<|year|> 1987 the eighties<|themes|> slow trains, second chances<|len6|><|write|>"
     )
 
 
