@@ -28,6 +28,7 @@ from engine.backend import BackendStats
 from engine.errors import NO_ROOM, EngineDied, EngineError, RowError, UserError, disk_error
 from engine.llm import LlmSpec
 from engine.records import Output, Request
+from engine.vigil import Vigil
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class LlmSession:
         self._baseline = 0.0
         self._env: dict[str, str | None] = {}
         self._ids = 0
+        self._vigil: Vigil | None = None
 
     def __enter__(self) -> Self:
         self._env = {name: os.environ.get(name) for name in self.spec.env}
@@ -60,6 +62,7 @@ class LlmSession:
         llm_class = _load_code()
         self._baseline = memory.settle(memory.used_mib(), 0.0)
         self._open(llm_class)
+        self._vigil = Vigil(self.llm.llm_engine.engine_core)
         self.stats.load_s = time.monotonic() - began
         self.max_model_len = int(self.llm.llm_engine.model_config.max_model_len)
         self.window = 2 * int(self.llm.llm_engine.vllm_config.scheduler_config.max_num_seqs)
@@ -127,6 +130,8 @@ class LlmSession:
                         return
                     continue
                 yield [self._answer(flight.pop(o.request_id), o) for o in self._step(flight) if o.finished]
+        except EngineDied:
+            raise
         except Exception as e:
             if _is_dead_engine(e):
                 raise EngineDied(
@@ -253,6 +258,8 @@ class LlmSession:
 
     def _destroy(self) -> None:
         """Shut the engine down and drop every reference to it: only then is its memory free."""
+        if self._vigil is not None:
+            self._vigil.end()
         llm, self.llm = self.llm, None
         if llm is not None:
             with contextlib.suppress(Exception):  # a dead engine cannot be asked to stop

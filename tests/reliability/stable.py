@@ -54,8 +54,8 @@ class Run:
             os.kill(self.pid, signum)
 
     def children(self) -> dict[int, str]:
-        """Pids and names of its direct and indirect children."""
-        return {pid: _read(f"/proc/{pid}/comm").strip() for pid in _descendants(self.pid)}
+        """Pids of its direct and indirect children, with their command lines."""
+        return {pid: _read(f"/proc/{pid}/cmdline").replace("\0", " ") for pid in _descendants(self.pid)}
 
     @property
     def err(self) -> str:
