@@ -248,7 +248,9 @@ class Group:
 
 def _chain(first: Pending, rest: Iterator[Pending]) -> Iterator[Pending]:
     yield first
-    yield from rest
+    # Not `yield from`: closing this one, when an engine has died, must not close `rest`.
+    for pending in rest:  # noqa: UP028
+        yield pending
 
 
 def _round_robin(sources: list[Iterator[Pending]]) -> Iterator[Pending]:
