@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from engine.backend import Backend
 from engine.commit import Committer
 from engine.errors import EngineDied, EngineError, RowError, VoicetrackError
 from engine.plan import Pending, Task
@@ -79,8 +80,7 @@ class Group:
         try:
             with backend:
                 self.display.running(self.stage)
-                for warning in backend.stats.extra.pop("warnings", ()):
-                    self.display.warn(f"{self.stage}: {warning}")
+                self._pass_on_warnings(backend)
                 while (batch := self._next_batch(fresh)) is not None:
                     for outputs in backend.steps(batch):
                         self._take(outputs)
@@ -89,14 +89,17 @@ class Group:
                 self.committer.flush()
                 self.display.closing(self.stage)
         except EngineDied as e:
-            for warning in backend.stats.extra.pop("warnings", ()):
-                self.display.warn(f"{self.stage}: {warning}")
+            self._pass_on_warnings(backend)
             self.stop.check()
             self._bury(e)
             return True
         finally:
             stats.append(backend.stats.to_dict())
         return False
+
+    def _pass_on_warnings(self, backend: Backend) -> None:
+        for warning in backend.stats.extra.pop("warnings", ()):
+            self.display.warn(f"{self.stage}: {warning}")
 
     def _next_batch(self, fresh: Iterator[Pending]) -> Iterator[Request] | None:
         """Suspects of a death run alone, then retries, then what is new; None when all is done."""

@@ -65,3 +65,14 @@ class Stage(ABC):
             Figures by name, which `objective` may choose from.
         """
         return None
+
+
+class FinishingStage(Stage):
+    """A stage that runs no backend: all it does is in `finish`."""
+
+    def backend(self) -> None:
+        """None: nothing is run."""
+
+    def requests(self) -> Iterator[Request]:
+        """None."""
+        return iter(())

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from engine.config import packaged
 from engine.errors import UserError
 from engine.job import Job
-from engine.records import Request
-from engine.stage import Stage
+from engine.stage import FinishingStage, Stage
 
 
 def stages(job: Job) -> list[Stage]:
@@ -20,9 +18,7 @@ def stages(job: Job) -> list[Stage]:
     """
     station = job.config.station
     if not station.music:
-        raise UserError(
-            "is not set", "station.music", "name a folder of music, a .csv, .jsonl, .json or .parquet file"
-        )
+        raise UserError("is not set", "station.music", "name a folder of music, a .csv, .jsonl, .json or .parquet file")
     if station.path == packaged("sample_station"):
         raise UserError("is not set", "station.path", "name the folder to make, e.g. station.path=my_station")
     if len(job.config.stages) > 1:
@@ -30,17 +26,10 @@ def stages(job: Job) -> list[Stage]:
     return [Import(job)]
 
 
-class Import(Stage):
+class Import(FinishingStage):
     """Asks for nothing; makes the station folder."""
 
     name = "import"
-
-    def backend(self) -> None:
-        """None: nothing is run."""
-
-    def requests(self) -> Iterator[Request]:
-        """None."""
-        return iter(())
 
     def finish(self) -> None:
         """Make the folder and show what was found.

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from engine.errors import UserError
 from engine.job import Job
-from engine.records import Request
-from engine.stage import Stage
+from engine.stage import FinishingStage, Stage
 from stages.desk import Desk
 from stages.lint import lint
 from stages.tokens import context_of
@@ -18,7 +15,7 @@ def stages(job: Job) -> list[Stage]:
     return [Lint(job)]
 
 
-class Lint(Stage):
+class Lint(FinishingStage):
     """Asks for nothing; renders every prompt and shows what is wrong with them."""
 
     name = "lint"
@@ -26,13 +23,6 @@ class Lint(Stage):
     def __init__(self, job: Job):
         super().__init__(job)
         self.desk = Desk.of(job)
-
-    def backend(self) -> None:
-        """None: nothing is run."""
-
-    def requests(self) -> Iterator[Request]:
-        """None."""
-        return iter(())
 
     def finish(self) -> None:
         """Show the report.

@@ -3,15 +3,13 @@ checkpoint holds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
 
 from engine.errors import disk_error
 from engine.job import Job
-from engine.records import Request
-from engine.stage import Stage
+from engine.stage import FinishingStage, Stage
 from stages.desk import PASSED, Desk
 from stages.summary import outcomes, summary
 
@@ -21,7 +19,7 @@ def stages(job: Job) -> list[Stage]:
     return [Report(job)]
 
 
-class Report(Stage):
+class Report(FinishingStage):
     """Asks for nothing; at the end of a run it writes what is to be known of it."""
 
     name = "report"
@@ -30,13 +28,6 @@ class Report(Stage):
     def __init__(self, job: Job):
         super().__init__(job)
         self.desk = Desk.of(job)
-
-    def backend(self) -> None:
-        """None: nothing is run."""
-
-    def requests(self) -> Iterator[Request]:
-        """None."""
-        return iter(())
 
     def finish(self) -> dict[str, Any]:
         """Write summary, page and playlists; returns the summary, as the run's figures."""

@@ -6,7 +6,7 @@ import ipaddress
 import os
 import secrets
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,7 @@ from omegaconf import OmegaConf
 from engine.config import Config
 from engine.errors import UserError
 from engine.job import Job
-from engine.records import Request
-from engine.stage import Stage
+from engine.stage import FinishingStage, Stage
 from stages.desk import Desk
 
 
@@ -29,7 +28,7 @@ def stages(job: Job) -> list[Stage]:
     return [Review(job)]
 
 
-class Review(Stage):
+class Review(FinishingStage):
     """Asks for nothing; at the end it serves until Ctrl-C. What is decided is kept at once."""
 
     name = "review"
@@ -53,13 +52,6 @@ class Review(Stage):
         self.against = open_other(config.against, job) if config.against else None
         # Taken now: while a run goes on, the terminal's file descriptor leads to a log (see engine.chatter).
         self._terminal = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8", errors="replace")
-
-    def backend(self) -> None:
-        """None: nothing is run."""
-
-    def requests(self) -> Iterator[Request]:
-        """None."""
-        return iter(())
 
     def finish(self) -> None:
         """Serve until the user stops it.
