@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import random
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -79,16 +80,31 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args(argv)
-    os.environ.setdefault("OMP_NUM_THREADS", str(args.threads))
+    with _torch_set_for_training(args.threads):
+        for name in ("writer", "auditor") if args.model == "both" else (args.model,):
+            plans = (SMOKE if args.smoke else PLANS)[name]
+            if args.steps:
+                plans = (replace(plans[0], steps=args.steps, curriculum=min(plans[0].curriculum, args.steps // 6)),)
+            train(name, args.out, plans, args.seed)
+
+
+@contextmanager
+def _torch_set_for_training(threads: int) -> Iterator[None]:
+    """`threads` threads, tiny numbers taken for zero (they are slow), and torch's settings and dice as they were after.
+
+    Taking tiny numbers for zero holds for all arithmetic of the process, Python's own too.
+    """
     import torch
 
-    torch.set_num_threads(args.threads)
+    before, flushed = torch.get_num_threads(), sys.float_info.min / 2 == 0.0
+    torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
-    for name in ("writer", "auditor") if args.model == "both" else (args.model,):
-        plans = (SMOKE if args.smoke else PLANS)[name]
-        if args.steps:
-            plans = (replace(plans[0], steps=args.steps, curriculum=min(plans[0].curriculum, args.steps // 6)),)
-        train(name, args.out, plans, args.seed)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        torch.set_flush_denormal(flushed)
+        torch.set_num_threads(before)
 
 
 def train(name: str, out: Path, plans: Sequence[Plan], seed: int) -> None:

@@ -1,4 +1,4 @@
-"""What the demo writer and auditor can do, measured through vLLM on names they never saw.
+"""What the demo writer and auditor can do, measured on names they never saw: vLLM and sampling as in the demo profile.
 
     python -m tests.benchmarks.demo_models            the whole table, some three minutes
     python -m tests.benchmarks.demo_models --quick    a sample, under a minute
@@ -20,6 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Self
 
 from data.demo_models.briefs import DJS, KINDS, Briefs, brief_text
 from data.demo_models.names import Names
@@ -27,6 +28,7 @@ from data.demo_models.tokenizer import letter_pieces, load_tokenizer
 from data.demo_models.verdicts import CLAIMED, DEFECTS, Scripts
 
 MODELS = Path(__file__).parents[2] / "data" / "demo_models"
+CONF = Path(__file__).parents[2] / "conf"
 BUDGETS = {"intro": (20, 45), "outro": (18, 45), "time": (6, 28), "weather": (18, 48)}
 RUBRICS = {
     "intro": (7.5, {"character_voice": 0.30, "era": 0.25, "forbidden_elements": 0.20, "flow": 0.15, "length": 0.10}),
@@ -76,43 +78,46 @@ def messages(brief: dict[str, str]) -> list[dict[str, str]]:
 
 
 class Engine:
-    """One model on vLLM."""
+    """One model, opened and asked as a run of the demo profile does."""
 
-    def __init__(self, model: Path):
-        os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
-        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
-        os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
-        from vllm import LLM
+    def __init__(self, model: Path, role: str):
+        from omegaconf import OmegaConf
 
-        self.llm = LLM(
-            model=str(model), dtype="bfloat16", max_model_len=1024, max_num_seqs=128, max_num_batched_tokens=16384,
-            enforce_eager=True, enable_chunked_prefill=False, disable_log_stats=True,
-        )  # fmt: skip
+        from engine.llm import LlmSpec
+
+        profile = OmegaConf.load(CONF / role / "demo.yaml")
+        self.sampling = OmegaConf.to_container(profile.sampling)
+        spec = LlmSpec(str(model), engine=OmegaConf.to_container(profile.engine), env=dict(profile.env))
+        self._session = spec.open()
+
+    def __enter__(self) -> Self:
+        self._session.__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._session.__exit__(*exc)
 
     def chat(
-        self, briefs: Sequence[dict[str, str]], temperature: float, max_tokens: int, schemas=None, seed: int = 0
+        self, briefs: Sequence[dict[str, str]], schemas: Sequence[dict] | None = None, seed: int = 0, **sampling: Any
     ) -> list[tuple[str, str]]:
-        """(text, finish reason) for each brief; request i has seed `seed` + i."""
-        from vllm import SamplingParams
-        from vllm.sampling_params import StructuredOutputsParams
+        """(text, finish reason) for each brief; request i has seed `seed` + i; `sampling` goes before the profile's."""
+        from engine.records import Request
 
-        params = [
-            SamplingParams(
-                temperature=temperature, top_p=0.95, max_tokens=max_tokens, seed=seed + i,
-                structured_outputs=StructuredOutputsParams(json=schemas[i]) if schemas else None,
+        requests = [
+            Request(
+                str(i),
+                {
+                    "prompt": messages(brief),
+                    "sampling": {**self.sampling, **sampling, "seed": seed + i},
+                    **({"schema": schemas[i]} if schemas else {}),
+                },
             )
-            for i in range(len(briefs))
-        ]  # fmt: skip
-        outputs = self.llm.chat([messages(b) for b in briefs], params, use_tqdm=False)
-        return [(o.outputs[0].text.strip(), o.outputs[0].finish_reason) for o in outputs]
-
-    def close(self) -> None:
-        """Give the memory back."""
-        from vllm.distributed import cleanup_dist_env_and_memory
-
-        self.llm.llm_engine.engine_core.shutdown()
-        del self.llm
-        cleanup_dist_env_and_memory()
+            for i, brief in enumerate(briefs)
+        ]
+        outputs = {int(o.key): o for o in self._session.stream(requests)}
+        if errors := [o.error for o in outputs.values() if o.error]:
+            raise RuntimeError(f"{len(errors)} requests refused, the first: {errors[0]}")
+        return [(outputs[i].value["text"].strip(), outputs[i].value["finish_reason"]) for i in range(len(briefs))]
 
 
 # ---------------------------------------------------------------------------------------------------- checks, our own
@@ -219,14 +224,13 @@ def measure_writer(model: Path, count: int, real: int | None, show: int) -> list
     pieces = letter_pieces(load_tokenizer(model))
     briefs = writer_briefs(count, Names(pieces, held=True, random_share=0.3), rng)
     odd = real_briefs(rng, real)
-    engine = Engine(model)
-    began = time.time()
-    answers = engine.chat(briefs + odd, 0.8, 200)
-    seconds = time.time() - began
-    again = [{**b, "Avoid": " ".join(t.split()[:8]), "Fix": "does not sound like the presenter; too flat"}
-             for b, (t, _) in zip(briefs, answers, strict=False)]  # fmt: skip
-    rewrites = [t for t, _ in engine.chat(again, 0.8, 200, seed=10_000)]
-    engine.close()
+    with Engine(model, "writer") as engine:
+        began = time.time()
+        answers = engine.chat(briefs + odd)
+        seconds = time.time() - began
+        again = [{**b, "Avoid": " ".join(t.split()[:8]), "Fix": "does not sound like the presenter; too flat"}
+                 for b, (t, _) in zip(briefs, answers, strict=False)]  # fmt: skip
+        rewrites = [t for t, _ in engine.chat(again, seed=10_000)]
     texts, reals = answers[: len(briefs)], answers[len(briefs) :]
     for brief, (text, _) in list(zip(briefs + odd, answers, strict=True))[:show]:
         print(f"  {brief['DJ']:6} {brief['Task']:7} {text}")
@@ -305,12 +309,11 @@ def measure_auditor(model: Path, count: int, writer: Path) -> list[tuple[str, fl
         brief, _, defect = Scripts(names, 1.0, (which,)).draw(rng, rng.choice(DEFECTS[which][1]))
         if defect:
             extra.append((brief, defect))
-    engine = Engine(model)
     briefs = [{k: v for k, v in b.items() if k != "Words"} for b, _ in cases + extra]
-    began = time.time()
-    answers = engine.chat(briefs, 0.0, 200, [schema(b["Task"]) for b in briefs])
-    seconds = time.time() - began
-    engine.close()
+    with Engine(model, "auditor") as engine:
+        began = time.time()
+        answers = engine.chat(briefs, [schema(b["Task"]) for b in briefs])
+        seconds = time.time() - began
     results, invalid = [], 0
     for (brief, defect), (text, _) in zip(cases + extra, answers, strict=True):
         try:
@@ -350,6 +353,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="exit code 1 if a target is missed")
     args = parser.parse_args()
     links, audits, real = (64, 60, 30) if args.quick else (args.links, args.audits, None)
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     rows = []
     if args.only != "auditor":
         rows += measure_writer(args.writer, links, real, args.show)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -31,15 +31,6 @@ def brief(kind: str, dj: str, **facts: str) -> dict[str, str]:
     return {"Task": kind, "DJ": dj, **facts, "Words": "{}-{}".format(*BUDGETS[kind])}
 
 
-@contextmanager
-def engine(folder: Path):
-    opened = Engine(folder)
-    try:
-        yield opened
-    finally:
-        opened.close()
-
-
 @pytest.fixture(scope="module")
 def scripts():
     """Links of each kind and DJ from the shipped writer."""
@@ -50,8 +41,8 @@ def scripts():
             brief("outro", dj, **song, Next="Salt in the Wiring by The Copper Kettles"),
         ]
         briefs += [brief("time", dj, Time="7:30 AM"), brief("weather", dj, **MORNING)]
-    with engine(SHIPPED / "writer") as writer:
-        return list(zip(briefs, (t for t, _ in writer.chat(briefs, 0.8, 200)), strict=True))
+    with Engine(SHIPPED / "writer", "writer") as writer:
+        return list(zip(briefs, (t for t, _ in writer.chat(briefs)), strict=True))
 
 
 def test_the_shipped_writer_names_song_and_artist_exactly(scripts):
@@ -76,21 +67,32 @@ def test_the_shipped_auditor_passes_good_scripts_and_fails_marred_ones():
     )
     marred = (good + " 🔥", good.replace(SONG["Title"], "[TITLE]"), "Here is your intro: " + good, good[:-25])
     briefs = [{**brief("intro", "marlow", **SONG), "Script": s} for s in (good, *marred)]
-    with engine(SHIPPED / "auditor") as auditor:
-        answers = [json.loads(t) for t, _ in auditor.chat(briefs, 0.0, 200, [schema("intro")] * len(briefs))]
+    with Engine(SHIPPED / "auditor", "auditor") as auditor:
+        answers = [json.loads(t) for t, _ in auditor.chat(briefs, [schema("intro")] * len(briefs))]
     assert [passed("intro", a) for a in answers] == [True, False, False, False, False]
     assert answers[0]["issues"] == [] and all(a["issues"] for a in answers[1:])
 
 
 def test_a_smoke_training_makes_models_that_load_and_generate(tmp_path):
     train.main(["--smoke", "--out", str(tmp_path)])
-    with engine(tmp_path / "writer") as writer:
-        ((text, _),) = writer.chat([brief("intro", "dot", **SONG)], 0.8, 24)
+    with Engine(tmp_path / "writer", "writer") as writer:
+        ((text, _),) = writer.chat([brief("intro", "dot", **SONG)], max_tokens=24)
     assert text
-    with engine(tmp_path / "auditor") as auditor:
+    with Engine(tmp_path / "auditor", "auditor") as auditor:
         asked = {**brief("time", "dot", Time="7:30 AM"), "Script": "It's 7:30 AM."}
-        ((text, _),) = auditor.chat([asked], 0.0, 24, [schema("time")])
+        ((text, _),) = auditor.chat([asked], [schema("time")], max_tokens=24)
     assert text.startswith("{")
+
+
+def test_training_leaves_the_process_as_it_was(tmp_path):
+    import torch
+
+    tiny = sys.float_info.min
+    torch.manual_seed(3)
+    threads, dice = torch.get_num_threads(), torch.get_rng_state()
+    train.main(["--model", "writer", "--smoke", "--steps", "1", "--threads", str(threads + 1), "--out", str(tmp_path)])
+    assert torch.get_num_threads() == threads and torch.equal(torch.get_rng_state(), dice)
+    assert tiny / 2 > 0.0 and (torch.tensor([tiny], dtype=torch.float64) / 2).item() > 0.0
 
 
 def rendered(said: list[dict[str, str]]) -> str:
