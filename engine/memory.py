@@ -7,6 +7,7 @@ kernel's to keep or drop, and say nothing of an engine).
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import os
@@ -111,3 +112,18 @@ def _visible_devices(pynvml) -> list:
         else:
             handles.append(pynvml.nvmlDeviceGetHandleByUUID(name.encode()))
     return handles
+
+
+def holders() -> str:
+    """Who may hold the memory: large tensors still referenced in this process."""
+    import torch
+
+    held: list[tuple[int, str]] = []
+    for thing in gc.get_objects():
+        with contextlib.suppress(Exception):
+            if isinstance(thing, torch.Tensor) and thing.numel() * thing.element_size() > 2**24:
+                held.append((thing.numel() * thing.element_size() // 2**20, f"{tuple(thing.shape)} {thing.dtype}"))
+    if not held:
+        return "no large tensor is referenced in this process: another process or the allocator holds it"
+    held.sort(reverse=True)
+    return "held by tensors " + ", ".join(f"{shape} {mib} MiB" for mib, shape in held[:3])

@@ -25,10 +25,12 @@ from typing import Any, Self
 
 from engine import degrade, memory
 from engine.backend import BackendStats
-from engine.errors import NO_ROOM, EngineDied, EngineError, RowError, UserError, disk_error
+from engine.errors import EngineDied, EngineError, RowError
+from engine.failures import causes, first_line, is_dead_engine, load_error, too_small
 from engine.llm import LlmSpec
 from engine.records import Output, Request
 from engine.vigil import Vigil
+from engine.vllm_code import load_vllm, readable_modules
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +61,7 @@ class LlmSession:
         self._env = {name: os.environ.get(name) for name in self.spec.env}
         os.environ.update({name: str(value) for name, value in self.spec.env.items()})
         began = time.monotonic()
-        llm_class = _load_code()
+        llm_class = load_vllm()
         self._baseline = memory.settle(memory.used_mib(), 0.0)
         self._open(llm_class)
         self._vigil = Vigil(self.llm.llm_engine.engine_core)
@@ -73,16 +75,17 @@ class LlmSession:
         group, log_size = self.spec.group(), degrade.log_size()
         arguments = {**self.engine_args(), **degrade.learned(group)}
         try:
-            self.llm = llm_class(model=self.spec.model, revision=self.spec.revision, **arguments)
+            with readable_modules():
+                self.llm = llm_class(model=self.spec.model, revision=self.spec.revision, **arguments)
         except Exception as e:
             environment, self._env = self._env, {}  # the second try needs it, too
             self._destroy()
             self._env = environment
-            said = " ".join(map(str, _causes(e))) + degrade.said_since(log_size)
+            said = " ".join(map(str, causes(e))) + degrade.said_since(log_size)
             if (change := degrade.learn(group, arguments, said)) is None:
                 self._destroy()
-                raise _load_error(self.spec, e, arguments, said) from e
-            self._note(change, _first_line(e))
+                raise load_error(self.spec, e, arguments, said) from e
+            self._note(change, first_line(e))
         if self.llm is None:  # outside the handler, whose traceback would keep the failed engine's memory
             self._open(llm_class)
 
@@ -133,9 +136,9 @@ class LlmSession:
         except EngineDied:
             raise
         except Exception as e:
-            if _is_dead_engine(e):
+            if is_dead_engine(e):
                 raise EngineDied(
-                    f"engine of {self.spec.model} died: {_first_line(e)}", [r.key for r in flight.values()]
+                    f"engine of {self.spec.model} died: {first_line(e)}", [r.key for r in flight.values()]
                 ) from e
             raise
         finally:
@@ -154,14 +157,14 @@ class LlmSession:
         try:
             return self.llm.llm_engine.step()
         except Exception as e:
-            said = " ".join(map(str, _causes(e)))
+            said = " ".join(map(str, causes(e)))
             arguments = {**self.engine_args(), **degrade.learned(self.spec.group())}
             if degrade.is_out_of_memory(said):
                 if (change := degrade.learn(self.spec.group(), arguments, said)) is None:
-                    raise _too_small(self.spec, arguments, _first_line(e)) from e
-                self._note(change, _first_line(e))
+                    raise too_small(self.spec, arguments, first_line(e)) from e
+                self._note(change, first_line(e))
             keys = [r.key for r in flight.values()]
-            raise EngineDied(f"engine of {self.spec.model} died: {_first_line(e)}", keys) from e
+            raise EngineDied(f"engine of {self.spec.model} died: {first_line(e)}", keys) from e
 
     def _submit(self, request: Request, flight: dict[str, Request]) -> Output | None:
         try:
@@ -170,11 +173,11 @@ class LlmSession:
         except RowError as e:
             return Output(request.key, error=e.to_dict())
         except Exception as e:  # whatever vLLM finds wrong with this one request (its classes differ by version)
-            if _is_dead_engine(e):
+            if is_dead_engine(e):
                 flight[f"unsent {request.key}"] = request
                 raise
             return Output(
-                request.key, error={"kind": "refused", "message": f"vLLM refused the request: {_first_line(e)}"}
+                request.key, error={"kind": "refused", "message": f"vLLM refused the request: {first_line(e)}"}
             )
         flight[request_id] = request
         return None
@@ -252,7 +255,7 @@ class LlmSession:
         )  # fmt: skip
         if left > allowed and exc[0] is None:
             raise EngineError(
-                f"{left:.0f} MiB of {self.spec.model} did not come back after closing it ({_holders()}); "
+                f"{left:.0f} MiB of {self.spec.model} did not come back after closing it ({memory.holders()}); "
                 "close other users of the device or lower gpu_memory_utilization, then resume"
             )
 
@@ -275,78 +278,6 @@ class LlmSession:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-def _load_code() -> Any:
-    """Import what an engine runs, so that code is not counted as the engine's memory; returns `vllm.LLM`."""
-    try:
-        from vllm import LLM, envs
-        from vllm.platforms import current_platform
-    except ImportError as e:
-        raise UserError(
-            f"vLLM cannot be imported ({e})", "environment", "install with --extra cpu or --extra cuda"
-        ) from e
-    if current_platform.is_cpu():
-        import vllm.v1.worker.cpu_worker  # noqa: F401
-    # vLLM freezes its environment variables when an engine starts; this engine may need others.
-    if (thaw := getattr(envs, "disable_envs_cache", None)) is not None:
-        thaw()
-    return LLM
-
-
-def _is_dead_engine(error: Exception) -> bool:
-    from vllm.v1.engine.exceptions import EngineDeadError
-
-    return any(isinstance(e, EngineDeadError) for e in _causes(error))
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _load_error(spec: LlmSpec, error: Exception, arguments: Mapping[str, Any], said_all: str) -> Exception:
-    """One line for what vLLM said when the engine did not start."""
-    for e in _causes(error):
-        if isinstance(e, OSError) and e.errno in NO_ROOM:  # it could not even write its log
-            return disk_error(e, e.filename or "the run's folder")
-    if degrade.is_out_of_memory(said_all):
-        return _too_small(spec, arguments, _first_line(error))
-    said = _first_line(list(_causes(error))[-1]) if not isinstance(error, RuntimeError) else _first_line(error)
-    if isinstance(error, (ValueError, TypeError, OSError)) or "Validation" in type(error).__name__:
-        return UserError(f"vLLM cannot load it: {said}", spec.model, "check model and engine arguments")
-    return EngineError(f"{spec.model}: engine did not start: {said}; engine.log in the checkpoint has the details")
-
-
-def _too_small(spec: LlmSpec, arguments: Mapping[str, Any], said: str) -> EngineError:
-    tried = ", ".join(f"{n}={arguments[n]}" for n in _SIZES if arguments.get(n) is not None)
-    return EngineError(
-        f"{spec.model} does not fit in memory, even made smaller ({tried}): {said}; lower these, or use a smaller model"
-    )
-
-
-_SIZES = ("max_model_len", "max_num_seqs", "max_num_batched_tokens", "gpu_memory_utilization", "kv_cache_memory_bytes")
-
-
-def _first_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return (text[:300] + "…") if len(text) > 300 else text or type(error).__name__
-
-
-def _holders() -> str:
-    """Who may hold the memory: large tensors still referenced in this process."""
-    import torch
-
-    held: list[tuple[int, str]] = []
-    for thing in gc.get_objects():
-        with contextlib.suppress(Exception):
-            if isinstance(thing, torch.Tensor) and thing.numel() * thing.element_size() > 2**24:
-                held.append((thing.numel() * thing.element_size() // 2**20, f"{tuple(thing.shape)} {thing.dtype}"))
-    if not held:
-        return "no large tensor is referenced in this process: another process or the allocator holds it"
-    held.sort(reverse=True)
-    return "held by tensors " + ", ".join(f"{shape} {mib} MiB" for mib, shape in held[:3])
 
 
 __all__ = ["LlmSession", "LlmSpec", "llm_session"]

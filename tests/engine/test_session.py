@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -108,6 +109,14 @@ def test_closing_gives_the_memory_back_and_another_engine_loads(tmp_path):
         assert stats.load_s > 0
         assert stats.footprint_mib > 100
         assert stats.returned_mib > 0.9 * stats.footprint_mib
+
+
+def test_an_engine_opens_after_librosa_was_imported(tiny_spec):
+    import llvmlite.binding.ffi  # noqa: F401  (what trips vLLM's search for kernels)
+
+    with llm_session(tiny_spec) as session:
+        assert texts(session, [chat("k")])["k"]
+    assert "llvmlite.binding.ffi" in sys.modules
 
 
 def test_missing_model_is_one_clear_line(tmp_path):

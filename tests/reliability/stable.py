@@ -202,8 +202,9 @@ def _serve(vllm: bool) -> None:
 
     if vllm:
         import engine.session
+        import engine.vllm_code
 
-        engine.session._load_code()
+        engine.vllm_code.load_vllm()
     replies = os.dup(1)
     os.dup2(2, 1)
     _say(replies, {"ready": True})

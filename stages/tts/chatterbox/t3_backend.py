@@ -19,9 +19,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -138,8 +136,7 @@ class T3Backend(LlmSession):
 
         from stages.tts.chatterbox.t3_prompt import T3Prompter, load_t3_cond
 
-        with _readable_modules():
-            super().__enter__()
+        super().__enter__()
         self.prompter = T3Prompter(self.t3.files, self.llm.llm_engine.model_config.dtype)
         self._voice = lru_cache(maxsize=256)(load_t3_cond)
         return self
@@ -226,19 +223,3 @@ def _need_entry_point() -> None:
             "environment",
             "uv pip install -e . or set VLLM_ENABLE_V1_MULTIPROCESSING=0",
         )
-
-
-@contextmanager
-def _readable_modules() -> Iterator[None]:
-    """Keep one module of llvmlite (librosa's numba's) out of sight while vLLM starts.
-
-    vLLM's CPU platform looks through every loaded module for Triton kernels and trips over an object there that answers
-    any attribute with a foreign function (`vllm/triton_utils/dispatcher.py`, `_rebind_kernels`).
-    """
-    name = "llvmlite.binding.ffi"
-    hidden = sys.modules.pop(name, None)
-    try:
-        yield
-    finally:
-        if hidden is not None:
-            sys.modules[name] = hidden

@@ -1,0 +1,47 @@
+"""vLLM's code, brought in and got past what would trip it, before an engine is made of it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from engine.errors import UserError
+
+
+def load_vllm() -> Any:
+    """Import what an engine runs, so that code is not counted as the engine's memory; returns `vllm.LLM`.
+
+    Raises:
+        UserError: vLLM is not installed, or not as this machine needs it.
+    """
+    try:
+        from vllm import LLM, envs
+        from vllm.platforms import current_platform
+    except ImportError as e:
+        raise UserError(
+            f"vLLM cannot be imported ({e})", "environment", "install with --extra cpu or --extra cuda"
+        ) from e
+    if current_platform.is_cpu():
+        import vllm.v1.worker.cpu_worker  # noqa: F401
+    # vLLM freezes its environment variables when an engine starts; this engine may need others.
+    if (thaw := getattr(envs, "disable_envs_cache", None)) is not None:
+        thaw()
+    return LLM
+
+
+@contextlib.contextmanager
+def readable_modules() -> Iterator[None]:
+    """Keep one module of llvmlite (of numba, which librosa brings) out of sight while an engine starts.
+
+    vLLM's CPU platform looks through every loaded module for Triton kernels and trips over an object there that answers
+    any attribute with a foreign function (`vllm/triton_utils/dispatcher.py`, `_rebind_kernels`).
+    """
+    name = "llvmlite.binding.ffi"
+    hidden = sys.modules.pop(name, None)
+    try:
+        yield
+    finally:
+        if hidden is not None:
+            sys.modules[name] = hidden
