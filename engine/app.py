@@ -74,9 +74,9 @@ def make_job(config: DictConfig, path: str, label: str = "") -> Job:
         UserError: the first thing found wrong, or all bad rows of a file together.
     """
     check_ranges(config)
-    for name in ("writer", "auditor"):
-        llm = config[name]
-        if not OmegaConf.is_missing(llm, "model"):
+    for name in config_module.LLMS:
+        llm = OmegaConf.select(config, name)
+        if not OmegaConf.is_missing(llm, "model") and llm.model is not None:
             check_engine_args(llm.engine, name)
             check_sampling(llm.sampling, name)
             _check_model(llm.model, name)

@@ -115,6 +115,19 @@ class CalibrateConfig:
 
 
 @dataclass
+class AsrConfig:
+    """A Whisper that listens to every take; none does while `model` is null. See stages.asr."""
+
+    model: Optional[str] = None  # folder or hub id, e.g. openai/whisper-small
+    revision: Optional[str] = None
+    max_wer: float = 0.3  # word error rate against the script above which a take went wrong
+    language: Optional[str] = None  # of all takes; null: each DJ's own
+    engine: Dict[str, Any] = field(default_factory=dict)  # further arguments of vllm.LLM
+    sampling: Dict[str, Any] = field(default_factory=dict)  # of vllm.SamplingParams
+    env: Dict[str, str] = field(default_factory=dict)  # environment variables for vLLM
+
+
+@dataclass
 class AudioConfig:
     """What takes become; loudness by ITU-R BS.1770."""
 
@@ -125,6 +138,7 @@ class AudioConfig:
     checks: bool = True  # false airs whatever the synthesizer says, unless it is no sound at all
     retakes: int = 2  # with another seed, when a take fails its checks
     seconds_per_word: List[float] = field(default_factory=lambda: [0.2, 1.2])  # plausible pace of a take
+    asr: AsrConfig = field(default_factory=AsrConfig)
 
 
 @dataclass
@@ -169,8 +183,9 @@ class Config:
     objective: str = "pass_rate"  # figure of the summary that `main` returns to a sweeper
 
 
+LLMS = ("writer", "auditor", "audio.asr")  # where the config names a model for vLLM
 # Open dictionaries of the schema: a key may be added there without Hydra's leading plus sign.
-OPEN = ("writer.engine", "writer.sampling", "writer.env", "auditor.engine", "auditor.sampling", "auditor.env", "tts")
+OPEN = (*(f"{llm}.{part}" for llm in LLMS for part in ("engine", "sampling", "env")), "tts")
 
 
 def packaged(name: str) -> str:

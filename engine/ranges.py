@@ -20,6 +20,7 @@ _RANGES: dict[str, tuple[float, float, bool]] = {
     "generation.pick.length": (0, math.inf, True),
     "audit.votes": (1, 1000, True),
     "audio.retakes": (0, 1000, True),
+    "audio.asr.max_wer": (0, math.inf, True),
     "checkpoint.shard_mib": (0, 1 << 19, False),  # an index entry has 40 bits for a place in a shard
     "seed": (-(2**63), 2**63 - 1, True),
 }
