@@ -21,7 +21,7 @@ from engine.stage import Stage
 from stages.desk import Desk
 from stages.link import Link
 from stages.sound.settings import EXTENSIONS, SoundSettings
-from stages.spoken import BAD_TAKE, Spoken, take_key
+from stages.spoken import ASR, BAD_TAKE, Spoken, take_key
 from stages.takes import TakeLimits
 
 FOLDER = "takes"  # of the checkpoint; the stage's shards are in `audio`
@@ -62,7 +62,7 @@ class Audio(Stage):
     """
 
     name = "audio"
-    reads = ("generate", "audit", "audio")
+    reads = ("generate", "audit", "audio", ASR)
     needs = ("audit",)
     retakes = 0
 

@@ -2,8 +2,9 @@
 
 The first take of a link has the link's key, the n-th `key@n`. A take counts only while it speaks the script that is
 picked now. Another one is wanted as long as the last fell through its checks or has a blemish, up to `retakes` more;
-of those that may be aired the best is kept by the rule of `stages.takes.best`. A take that a reviewer turned down is
-not aired, and another one is wanted in its place.
+of those that may be aired the best is kept by the rule of `stages.takes.best`. A take that was listened to
+(`stages.asr`) and not understood has fallen through, too. A take that a reviewer turned down is not aired, and another
+one is wanted in its place.
 """
 
 from __future__ import annotations
@@ -18,11 +19,17 @@ from stages.takes import Problem, TakeCheck, best
 
 BAD_TAKE = "bad_take"
 TOKENS = "tokens"  # the stage of a synthesizer in two halves that makes speech tokens
+ASR = "asr"  # the stage that listens to takes
 
 
 def take_key(link_key: str, take: int) -> str:
     """Key of a link's `take`-th take, from 1."""
     return link_key if take == 1 else f"{link_key}@{take}"
+
+
+def take_identity(record: dict[str, Any]) -> list[Any]:
+    """What tells a take from every other, made of its record: what it was made of, and when."""
+    return [record["fingerprint"], record["time"]]
 
 
 class Spoken:
@@ -36,6 +43,7 @@ class Spoken:
     def __init__(self, checkpoint: Checkpoint, retakes: int):
         self.checkpoint, self.retakes = checkpoint, retakes
         self.shards = checkpoint.stage("audio")
+        self.hearings = checkpoint.stage(ASR)
         self.decisions = Decisions(checkpoint)
 
     def wanted(self, link_key: str, script: str) -> Iterator[int]:
@@ -47,7 +55,8 @@ class Spoken:
         for take in self._numbers(refused):
             yield take
             record = self.record(link_key, script, take)
-            if record is None or not (take in refused or _wants_another(record)):
+            misheard = self._misheard(link_key, take, record)
+            if record is None or not (take in refused or _wants_another(misheard or record)):
                 return
 
     def _numbers(self, refused: set[int]) -> range:
@@ -65,7 +74,7 @@ class Spoken:
         refused = self.decisions.of(link_key).refused_takes(script)
         for take in self._numbers(refused):
             record = self.record(link_key, script, take)
-            if record and "output" in record and take not in refused:
+            if record and "output" in record and take not in refused and not self._misheard(link_key, take, record):
                 output = record["output"]
                 problems = tuple(Problem(**p) for p in output["problems"])
                 made[take] = TakeCheck(take, output["spoken_s"], output["expected_s"], problems), output
@@ -83,10 +92,18 @@ class Spoken:
             if take in refused:
                 continue
             if record is not None:
-                error = f"audio: {record['error']['message']}"
+                failed = self._misheard(link_key, take, record) or record
+                error = f"{failed['stage']}: {failed['error']['message']}"
             elif take == 1 or error or take - 1 in refused:
                 return self._token_failure(take_key(link_key, take)) or error
         return error
+
+    def _misheard(self, link_key: str, take: int, record: dict[str, Any] | None) -> dict[str, Any] | None:
+        """The error of listening to the very take that `record` is of, where there is one."""
+        hearing = self.hearings.get(take_key(link_key, take)) if record and len(self.hearings) else None
+        if hearing is None or "error" not in hearing:
+            return None
+        return hearing if hearing["inputs"]["take"] == digest(take_identity(record), 4) else None
 
     def _token_failure(self, key: str) -> str | None:
         """The first error among the token records of a take's chunks."""

@@ -20,7 +20,7 @@ from engine.stage import Stage
 from stages.audio import Audio, Take, wanted_takes
 from stages.desk import Desk
 from stages.link import DJ, Link
-from stages.spoken import TOKENS, Spoken, take_key
+from stages.spoken import ASR, TOKENS, Spoken, take_key
 from stages.tts.chatterbox.checkpoint import locate, variant_named
 from stages.tts.chatterbox.t3_sampling import resolve
 from stages.tts.chatterbox.text import Chunk, spoken_chunks
@@ -189,7 +189,7 @@ class Tokens(Stage):
     """Requests: speech tokens of every chunk of every take wanted."""
 
     name = TOKENS
-    reads = ("generate", "audit", "audio")
+    reads = ("generate", "audit", "audio", ASR)
     needs = ("audit",)
 
     def __init__(self, job: Job, speaker: Speaker):
