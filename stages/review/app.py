@@ -27,7 +27,8 @@ from stages.review.guard import Guard
 from stages.review.hosts import host_headers
 from stages.summary import summary
 
-SCRIPTS = ("review.js", "compare.js")
+SCRIPTS = ("server.js", "review.js")
+COMPARING = "compare.js"  # where there is another checkpoint to compare with
 
 
 def make_app(book: Book, token: str, host: str, port: int, password: str = "") -> Any:
@@ -116,7 +117,7 @@ def make_app(book: Book, token: str, host: str, port: int, password: str = "") -
 def _page(book: Book, comparison: Comparison | None) -> bytes:
     found = list(book.found.values())
     here = Path(__file__).parent
-    scripts = [(here / name).read_text(encoding="utf-8") for name in SCRIPTS[: 2 if comparison else 1]]
+    scripts = [(here / name).read_text(encoding="utf-8") for name in (*SCRIPTS, *([COMPARING] if comparison else []))]
     extra = {"review": True, "compare": comparison is not None}
     figures = summary(book.desk, found)
     return page_html(book.desk, found, figures, takes="", scripts=scripts, connect="'self'", extra=extra)

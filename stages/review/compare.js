@@ -1,20 +1,8 @@
-// Two checkpoints side by side, blind. Runs after page.js, in the same script.
+// Two checkpoints side by side, blind. Runs after page.js and server.js, in the same script.
 {
   const { el } = page;
   const place = document.getElementById("pair");
   let pair = null;
-
-  async function call(path, body) {
-    const options = body && {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(body),
-    };
-    const response = await fetch(path, options || {});
-    const answer = await response.json();
-    if (!response.ok) throw new Error(answer.problem);
-    return answer;
-  }
 
   const failed = (e) => place.append(el("p", { class: "problem", role: "alert" }, e.message));
 
@@ -47,7 +35,7 @@
 
   async function prefer(prefers) {
     try {
-      pair = await call("api/prefer", { pair: pair.pair, prefers });
+      pair = await server.call("api/prefer", { pair: pair.pair, prefers });
       draw();
       page.say(`${pair.done} of ${pair.of} judged`);
       place.querySelector("[data-prefers]")?.focus();
@@ -58,7 +46,7 @@
 
   async function score() {
     try {
-      const s = await call("api/score");
+      const s = await server.call("api/score");
       const percent = (share) => `${(100 * share).toFixed(0)} %`;
       const text =
         s.rate === null
@@ -79,5 +67,5 @@
     prefer(name);
   });
 
-  call("api/pair").then((first) => ((pair = first), draw()), failed);
+  server.call("api/pair").then((first) => ((pair = first), draw()), failed);
 }

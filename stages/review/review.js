@@ -1,4 +1,4 @@
-// Decisions on links. Runs after page.js, in the same script.
+// Decisions on links. Runs after page.js and server.js, in the same script.
 {
   const { el, extras, data } = page;
   const marks = new Map();
@@ -12,22 +12,10 @@
   };
   let asking = null; // the decision whose form is open: { key, decision }
 
-  async function call(path, body) {
-    const options = body && {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(body),
-    };
-    const response = await fetch(path, options || {});
-    const answer = await response.json().catch(() => ({ problem: `the server answered ${response.status}` }));
-    if (!response.ok) throw new Error(answer.problem);
-    return answer;
-  }
-
   async function decide(link, decision, more = {}) {
     try {
       const body = { link: link.key, decision, on: page.front(link)?.key, ...more };
-      const { mark } = await call("api/decide", body);
+      const { mark } = await server.call("api/decide", body);
       if (mark) marks.set(link.key, mark);
       else marks.delete(link.key);
       asking = null;
@@ -145,7 +133,7 @@
     ["u", "undo the decision", withLink((link) => marks.has(link.key) && decide(link, "undo"))],
   );
 
-  extras.ready = call("api/marks").then((found) => {
+  extras.ready = server.call("api/marks").then((found) => {
     for (const [key, mark] of Object.entries(found)) if (byKey.has(key)) marks.set(key, mark);
   });
 }
