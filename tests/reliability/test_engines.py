@@ -11,8 +11,6 @@ import pytest
 from tests.reliability.shards import held
 from tests.reliability.stable import Run, Stable
 
-pytestmark = pytest.mark.slow  # engines in processes of their own take minutes to load and to be missed
-
 WRITE = ("+stage=generate", "generation.rounds=1", "select.kinds=[intro,outro]")
 OWN_PROCESS = "writer.env.VLLM_ENABLE_V1_MULTIPROCESSING='1'"
 
