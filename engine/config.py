@@ -151,6 +151,30 @@ class CheckpointConfig:
 
 
 @dataclass
+class OutputConfig:
+    """Where the sound files go."""
+
+    url: Optional[str] = None  # file://, s3://, gs://, … by fsspec, written by the workers; null: the checkpoint
+
+
+@dataclass
+class ClusterConfig:
+    """Where engines run: group `cluster`; see engine.cluster.shape and docs/scaling.md."""
+
+    _target_: str = "engine.cluster.local.Local"
+    address: Optional[str] = None  # of a Ray cluster; null: RAY_ADDRESS, else one started for the run
+    workers: int = 1  # engines at a time
+    cpus_per_worker: float = 1.0
+    gpus_per_worker: Optional[float] = None  # null: 1 where the cluster has GPUs
+    resources: Dict[str, float] = field(default_factory=dict)  # custom resources of Ray a worker holds
+    rows_per_task: int = 16  # rows that travel, and are kept, together
+    rows_per_worker: int = 512  # rows at a worker at any time: twice its engine's max_num_seqs
+    patience_s: float = 600.0  # for the first worker to find its place
+    per_stage: Dict[str, Any] = field(default_factory=dict)  # any of the last seven for one stage
+    init: Dict[str, Any] = field(default_factory=dict)  # further arguments of ray.init
+
+
+@dataclass
 class ReviewConfig:
     """Where +stage=review serves its page."""
 
@@ -175,6 +199,8 @@ class Config:
     calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
     audio: AudioConfig = field(default_factory=AudioConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    output: OutputConfig = field(default_factory=OutputConfig)
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
     review: ReviewConfig = field(default_factory=ReviewConfig)
     seed: int = 0  # every row's seed is derived from it and the row's key
     retry_errors: bool = False
@@ -185,7 +211,13 @@ class Config:
 
 LLMS = ("writer", "auditor", "audio.asr")  # where the config names a model for vLLM
 # Open dictionaries of the schema: a key may be added there without Hydra's leading plus sign.
-OPEN = (*(f"{llm}.{part}" for llm in LLMS for part in ("engine", "sampling", "env")), "tts")
+OPEN = (
+    *(f"{llm}.{part}" for llm in LLMS for part in ("engine", "sampling", "env")),
+    "tts",
+    "cluster.resources",
+    "cluster.per_stage",
+    "cluster.init",
+)
 
 
 def packaged(name: str) -> str:

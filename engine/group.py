@@ -75,7 +75,7 @@ class Group:
 
     def _one_engine(self, fresh: Iterator[Pending], stats: list[dict[str, Any]]) -> bool:
         """Run until nothing is left (False) or the engine has died (True: open another)."""
-        backend = self.tasks[0].spec.open()
+        backend = self.tasks[0].job.cluster.backend(self.tasks[0].spec, self.stage)
         self.display.opening(self.stage)
         try:
             with backend:

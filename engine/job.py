@@ -33,6 +33,8 @@ class Job:
 
     def __init__(self, config: DictConfig, path: str, label: str = ""):
         self.config, self.label = config, label
+        where = load_target(str(config.cluster._target_), "cluster._target_", "cluster=local or cluster=ray")
+        self.cluster: Any = where(config.cluster)  # see engine.cluster
         self.checkpoint = Checkpoint(path, config.checkpoint.shard_mib)
         self.shared: dict[str, Any] = {}
         self.figures: dict[str, Any] = {}

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,12 +49,15 @@ class Request:
             and, optionally, `schema`; synthesizers state their own.
         extra: named JSON-able parts that decide the record but are not sent.
         context: whatever the stage wants back when the output arrives; neither hashed nor sent.
+        finish: a picklable call made with the output's value beside the backend, on a cluster by the worker; what it
+            returns is the value the stage gets. It may raise `RowError`. Not hashed.
     """
 
     key: str
     payload: Mapping[str, Any]
     extra: Mapping[str, Any] = field(default_factory=dict)
     context: Any = None
+    finish: Callable[[Any], Any] | None = None
 
     def inputs(self, identity: Mapping[str, Any]) -> dict[str, str]:
         """Hash of each named part of payload, extra and the backend's `identity`, by name."""
