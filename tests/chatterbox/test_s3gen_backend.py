@@ -13,7 +13,8 @@ from engine.backend import Backend
 from engine.errors import EngineError, UserError
 from engine.records import Request
 from stages.tts.chatterbox.s3gen import Vocoder
-from stages.tts.chatterbox.s3gen_backend import WINDOW, S3GenSpec, chunk_seed, join
+from stages.tts.chatterbox.s3gen_backend import WINDOW, S3GenSpec
+from stages.tts.chatterbox.s3gen_takes import chunk_seed, join
 from stages.tts.chatterbox.watermark import Watermark
 from tests.chatterbox.s3gen_weights import random_tokens, write_voice
 

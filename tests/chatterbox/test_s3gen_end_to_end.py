@@ -8,7 +8,8 @@ import torch
 
 from engine.records import Request
 from stages.tts.chatterbox.checkpoint import locate
-from stages.tts.chatterbox.s3gen_backend import S3GenSpec, chunk_seed
+from stages.tts.chatterbox.s3gen_backend import S3GenSpec
+from stages.tts.chatterbox.s3gen_takes import chunk_seed
 from stages.tts.chatterbox.voices import BUILT_IN, VoiceStore
 from tests.chatterbox.weights import depth
 

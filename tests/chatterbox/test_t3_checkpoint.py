@@ -9,7 +9,8 @@ import pytest
 
 from engine.errors import UserError
 from stages.tts.chatterbox.t3_backend import T3Spec
-from stages.tts.chatterbox.t3_checkpoint import content_hash, open_checkpoint
+from stages.tts.chatterbox.t3_checkpoint import open_checkpoint
+from stages.tts.chatterbox.weight_files import content_hash
 
 
 @pytest.fixture

@@ -2,17 +2,12 @@
 
 A source is a hub id (`ResembleAI/chatterbox`) or a local folder with upstream's file names. Files are checked by their
 headers before anything heavy is loaded, without torch. Pickles (`.pt`) are only ever read with `weights_only=True`.
-
-Upstream: `from_local` and `from_pretrained` in `tts.py`, `tts_turbo.py`, `mtl_tts.py`. The pinned chatterbox-tts 0.1.7
-has no Nano (no `nano=True`), so there is no variant for it.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import struct
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,60 +15,15 @@ from typing import TYPE_CHECKING
 
 from engine.errors import UserError
 from engine.records import digest
-from stages.tts.chatterbox.t3_checkpoint import content_hash, open_checkpoint
+from stages.tts.chatterbox.t3_checkpoint import open_checkpoint
+from stages.tts.chatterbox.variants import Variant, variant_named
+from stages.tts.chatterbox.weight_files import content_hash, tensor_shapes
 
 if TYPE_CHECKING:
     import torch
 
 BUILT_IN_VOICE = "conds.pt"
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One of upstream's models, as far as files and conditioning go.
-
-    Attributes:
-        name: what configs call it.
-        repo: hub id used when no source is given.
-        t3: file name of T3's weights, which `t3_checkpoint` looks into.
-        s3gen, voice_encoder: file names; alternatives in order of preference.
-        meanflow: S3Gen is Turbo's distilled one.
-        prompt_seconds, prompt_tokens: how much of a clip T3 hears, and the most speech tokens of it.
-        min_seconds: clips must be longer than this.
-        loudness: LUFS the clip is brought to first; None to leave it.
-    """
-
-    name: str
-    repo: str
-    t3: str
-    s3gen: tuple[str, ...]
-    voice_encoder: tuple[str, ...]
-    meanflow: bool
-    prompt_seconds: int
-    prompt_tokens: int
-    min_seconds: float
-    loudness: float | None = None
-
-
-_SHORTEST = 3.0  # upstream sets no limit here; less than this leaves half the voice prompt empty
-VARIANTS = {
-    v.name: v
-    for v in (
-        Variant(
-            "original", "ResembleAI/chatterbox", "t3_cfg.safetensors", ("s3gen.safetensors",),
-            ("ve.safetensors",), False, 6, 150, _SHORTEST,
-        ),
-        Variant(
-            "turbo", "ResembleAI/chatterbox-turbo", "t3_turbo_v1.safetensors", ("s3gen_meanflow.safetensors",),
-            ("ve.safetensors",), True, 15, 375, 5.0, -27.0,
-        ),
-        Variant(
-            "multilingual", "ResembleAI/chatterbox", "t3_mtl23ls_v2.safetensors", ("s3gen.pt", "s3gen.safetensors"),
-            ("ve.pt", "ve.safetensors"), False, 6, 150, _SHORTEST,
-        ),
-    )
-}  # fmt: skip
 _PROOF = {"s3gen": "flow.input_embedding.weight", "voice_encoder": "lstm.weight_ih_l0"}
 _TURBO_PROOF = "flow.decoder.estimator.time_embed_mixer.weight"
 
@@ -99,18 +49,6 @@ class Checkpoint:
     def conditioning_identity(self, cache: str | os.PathLike[str]) -> str:
         """Hash of the weights that turn a clip into a voice; file hashes are remembered under `cache`."""
         return digest([self.variant.name, content_hash(self.s3gen, cache), content_hash(self.voice_encoder, cache)])
-
-
-def variant_named(name: str) -> Variant:
-    """The variant called `name`.
-
-    Raises:
-        UserError: if there is none.
-    """
-    if name not in VARIANTS:
-        hint = "chatterbox-tts 0.1.7 has no Nano" if "nano" in name else f"one of {', '.join(VARIANTS)}"
-        raise UserError(f"unknown Chatterbox variant {name!r}", fix=hint)
-    return VARIANTS[name]
 
 
 def locate(variant: str, source: str | None = None, revision: str | None = None) -> Checkpoint:
@@ -181,31 +119,15 @@ def _problem(path: Path, part: str, kind: Variant) -> str | None:
     """What is wrong with a weight file, judged by its header; None where nothing is."""
     if path.suffix == ".pt":
         return None if zipfile.is_zipfile(path) else "not a torch file, or cut short"
-    names = tensor_names(path)
-    if names is None:
+    try:
+        names = tensor_shapes(path)
+    except ValueError:
         return "not a safetensors file, or cut short"
     if _PROOF[part] not in names:
         return f"not the {part} weights of Chatterbox: no tensor {_PROOF[part]}"
     if part == "s3gen" and (_TURBO_PROOF in names) != kind.meanflow:
         return f"the S3Gen of {'Turbo' if _TURBO_PROOF in names else 'the Original'}, not of {kind.name}"
     return None
-
-
-def tensor_names(path: Path) -> set[str] | None:
-    """Names in a safetensors file's header; None where it is not one or is shorter than its header says."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(8)
-        length = struct.unpack("<Q", head)[0] if len(head) == 8 else size
-        if length > size - 8:
-            return None
-        try:
-            entries = json.loads(file.read(length))
-        except ValueError:
-            return None
-    entries.pop("__metadata__", None)
-    end = max((e["data_offsets"][1] for e in entries.values()), default=0)
-    return set(entries) if 8 + length + end <= size else None
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:

@@ -22,7 +22,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -30,14 +30,13 @@ from typing import TYPE_CHECKING, Any, Self
 from engine import memory
 from engine.backend import BackendStats
 from engine.errors import EngineError, RowError, UserError
-from engine.records import Output, Request, derive_seed, digest
+from engine.records import Output, Request, digest
 from stages.tts.chatterbox.checkpoint import locate
-from stages.tts.chatterbox.t3_checkpoint import content_hash
+from stages.tts.chatterbox.s3gen_takes import Piece, Take
+from stages.tts.chatterbox.weight_files import content_hash
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from stages.tts.chatterbox.s3gen import Utterance
 
 FRAMES_ON_GPU, FRAMES_ON_CPU = 16384, 512
 HIFT_FRAMES_ON_GPU = 4096
@@ -45,7 +44,6 @@ HIFT_FRAMES_ON_GPU = 4096
 FLOW_PRECISIONS = ("fp32", "tf32", "bf16")
 WINDOW = 16
 """Batches' worth of chunks drawn at a time: enough to sort them by length, and no more than memory bears."""
-JOIN_FADE_MS = 5
 
 
 @dataclass(frozen=True)
@@ -107,38 +105,6 @@ class S3GenSpec:
     def open(self) -> S3GenBackend:
         """A backend, not yet entered."""
         return S3GenBackend(self)
-
-
-def chunk_seed(seed: int, index: int) -> int:
-    """Seed of the noise of chunk `index` of a take."""
-    return derive_seed(seed, index)
-
-
-@dataclass
-class _Take:
-    """One request under way."""
-
-    key: str
-    utterances: list[Utterance]
-    pauses: list[int]
-    waves: list[Any] = field(default_factory=list)
-    missing: int = 0
-    error: dict[str, Any] | None = None
-
-    def __post_init__(self) -> None:
-        self.waves, self.missing = [None] * len(self.utterances), len(self.utterances)
-
-    def put(self, index: int, wave: np.ndarray | RowError) -> bool:
-        """Take in chunk `index`; True when it was the last one missing."""
-        self.missing -= 1
-        if isinstance(wave, RowError):
-            self.error = wave.to_dict()
-        else:
-            self.waves[index] = wave
-        return self.missing == 0
-
-
-Piece = tuple[_Take, int]
 
 
 class S3GenBackend:
@@ -221,47 +187,30 @@ class S3GenBackend:
                 pieces: list[Piece] = [(take, i) for take in takes for i in range(len(take.utterances))]
                 for batch in buckets(pieces, lambda p: p[0].utterances[p[1]].frames, self.frames):
                     whole = [t for (t, i), wave in zip(batch, self._vocode(batch), strict=True) if t.put(i, wave)]
-                    finishing.extend(pool.submit(self._finish, take) for take in whole)
+                    finishing.extend(pool.submit(take.finish, self.watermark) for take in whole)
                     if done := self._finished(finishing, wait=False):
                         yield done
                 if done := self._finished(finishing, wait=True):
                     yield done
 
-    def _windows(self, requests: Iterable[Request]) -> Iterator[tuple[list[_Take], list[Output]]]:
+    def _windows(self, requests: Iterable[Request]) -> Iterator[tuple[list[Take], list[Output]]]:
         """Takes in groups of about `WINDOW` batches, and the outputs of requests that cannot be spoken."""
-        takes: list[_Take] = []
+        takes: list[Take] = []
         refused: list[Output] = []
         frames = 0
         for request in requests:
             try:
-                take = self._take(request)
+                take = Take.of(request, self._voice, self.vocoder.meanflow)
             except RowError as e:
                 refused.append(Output(request.key, error=e.to_dict()))
                 continue
             takes.append(take)
-            frames += sum(u.frames for u in take.utterances)
+            frames += take.frames
             if frames >= WINDOW * self.frames:
                 yield takes, refused
                 takes, refused, frames = [], [], 0
         if takes or refused:
             yield takes, refused
-
-    def _take(self, request: Request) -> _Take:
-        from stages.tts.chatterbox.s3gen import Utterance, spoken_tokens
-
-        payload, turbo = request.payload, self.vocoder.meanflow
-        try:
-            voice = self._voice(payload["voice"])
-            chunks = [(spoken_tokens(c["tokens"], turbo), int(c.get("pause_ms", 0))) for c in payload["chunks"]]
-            seed = int(payload["seed"])
-        except UserError as e:
-            raise RowError("bad_voice", str(e)) from e
-        except (KeyError, TypeError, ValueError) as e:
-            raise RowError("bad_request", f"not a take: {type(e).__name__} {e}") from e
-        if not chunks or not all(len(tokens) for tokens, _ in chunks):
-            raise RowError("no_speech_tokens", "there are no speech tokens to voice", chunks=len(chunks))
-        utterances = [Utterance(tokens, voice, chunk_seed(seed, i)) for i, (tokens, _) in enumerate(chunks)]
-        return _Take(request.key, utterances, [pause for _, pause in chunks])
 
     def _vocode(self, batch: Sequence[Piece]) -> list[np.ndarray | RowError]:
         """Waves of a batch on the host; a chunk too big for the device even alone gives its error instead."""
@@ -303,45 +252,3 @@ class S3GenBackend:
             done.append(finishing.popleft().result())
             self.stats.extra["audio_seconds"] += done[-1].usage.get("audio_seconds", 0.0)
         return done
-
-    def _finish(self, take: _Take) -> Output:
-        """Join a take's chunks and watermark it."""
-        from stages.tts.chatterbox.s3gen import SAMPLE_RATE
-
-        try:
-            if take.error:
-                return Output(take.key, error=take.error)
-            samples = join(take.waves, take.pauses, SAMPLE_RATE)
-            _need_finite(samples)
-            if self.watermark is not None:
-                samples = self.watermark.apply(samples, SAMPLE_RATE)
-                _need_finite(samples)
-        except RowError as e:
-            return Output(take.key, error=e.to_dict())
-        finally:
-            take.waves = []
-        seconds = len(samples) / SAMPLE_RATE
-        tokens = sum(len(u.tokens) for u in take.utterances)
-        usage = {"audio_seconds": seconds, "speech_tokens": tokens, "chunks": len(take.utterances)}
-        return Output(take.key, {"samples": samples, "sample_rate": SAMPLE_RATE}, usage)
-
-
-def join(waves: Sequence[np.ndarray], pauses_ms: Sequence[int], sample_rate: int) -> np.ndarray:
-    """`waves` one after another, each followed by its pause; where one ends in the middle it is faded out over 5 ms."""
-    import numpy as np
-
-    parts = []
-    for i, (wave, pause) in enumerate(zip(waves, pauses_ms, strict=True)):
-        if i < len(waves) - 1:
-            fade = min(len(wave), sample_rate * JOIN_FADE_MS // 1000)
-            wave = np.concatenate([wave[: len(wave) - fade], wave[len(wave) - fade :] * np.linspace(1, 0, fade)])
-        parts += [wave, np.zeros(sample_rate * max(0, pause) // 1000)]
-    return np.concatenate(parts).astype(np.float32)
-
-
-def _need_finite(samples: np.ndarray) -> None:
-    import numpy as np
-
-    bad = int((~np.isfinite(samples)).sum())
-    if bad:
-        raise RowError("non_finite_audio", f"{bad} of {len(samples)} samples are no numbers", samples=bad)

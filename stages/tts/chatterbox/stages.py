@@ -7,6 +7,7 @@ another loudness) samples nothing again. The runner closes T3's engine before S3
 from __future__ import annotations
 
 import difflib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -21,9 +22,10 @@ from stages.audio import Audio, Take, wanted_takes
 from stages.desk import Desk
 from stages.link import DJ, Link
 from stages.spoken import ASR, TOKENS, Spoken, take_key
-from stages.tts.chatterbox.checkpoint import locate, variant_named
+from stages.tts.chatterbox.checkpoint import locate
 from stages.tts.chatterbox.t3_sampling import resolve
 from stages.tts.chatterbox.text import Chunk, spoken_chunks
+from stages.tts.chatterbox.variants import variant_named
 from stages.tts.chatterbox.voices import BUILT_IN, Clip, VoiceStore, check_clip
 
 
@@ -126,15 +128,15 @@ class Speaker:
 
 
 @dataclass(frozen=True)
-class _Voiced:
+class _Voiced(ABC):
     """A spec whose backend is opened once the voices are there; what it is about is found only when asked for."""
 
     speaker: Speaker
 
-    @cached_property
+    @property
+    @abstractmethod
     def spec(self) -> Any:
         """The spec of T3 or S3Gen itself."""
-        raise NotImplementedError
 
     def identity(self) -> Mapping[str, Any]:
         """That of the spec."""

@@ -6,11 +6,9 @@ content of the weights, made whole before it gets its name, and used by every la
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
-import struct
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,43 +17,11 @@ from typing import Any
 from engine.errors import UserError
 from engine.records import digest
 from stages.tts.chatterbox.t3_header import VOCAB
+from stages.tts.chatterbox.variants import VARIANTS, Variant, variant_named
+from stages.tts.chatterbox.weight_files import content_hash, tensor_shapes
 
 LAYOUT = 1
 """Part of the folders' names: raised when their config.json changes."""
-
-
-@dataclass(frozen=True)
-class Variant:
-    """What upstream calls the files of one Chatterbox, and which of our models runs its T3.
-
-    Attributes:
-        weights: T3's safetensors file in the checkpoint folder.
-        tokenizer: file the text tokenizer is read from.
-        layer: name of a layer's tensor, `{}` for its number.
-        guided: classifier-free guidance, two halves in one sequence.
-    """
-
-    name: str
-    weights: str
-    tokenizer: str
-    layer: str
-    guided: bool
-
-
-VARIANTS = {
-    v.name: v
-    for v in (
-        Variant("original", "t3_cfg.safetensors", "tokenizer.json", "tfmr.layers.{}.mlp.up_proj.weight", True),
-        Variant(
-            "multilingual",
-            "t3_mtl23ls_v2.safetensors",
-            "grapheme_mtl_merged_expanded_v1.json",
-            "tfmr.layers.{}.mlp.up_proj.weight",
-            True,
-        ),
-        Variant("turbo", "t3_turbo_v1.safetensors", "tokenizer_config.json", "tfmr.h.{}.mlp.c_fc.weight", False),
-    )
-}
 
 
 @dataclass(frozen=True)
@@ -77,7 +43,7 @@ class T3Checkpoint:
     @property
     def weights(self) -> Path:
         """T3's weights file."""
-        return self.folder / self.variant.weights
+        return self.folder / self.variant.t3
 
     @property
     def tokenizer(self) -> Path:
@@ -125,16 +91,19 @@ def open_checkpoint(folder: str | os.PathLike[str], variant: str) -> T3Checkpoin
     Raises:
         UserError: a file is missing, is not safetensors, or does not hold this variant's T3.
     """
-    kind = VARIANTS[variant]
+    kind = variant_named(variant)
     path = Path(folder).expanduser()
     if not path.is_dir():
         raise UserError("no such checkpoint folder", path, "give a folder with upstream's files or a hub id")
-    absent = [name for name in (kind.weights, kind.tokenizer) if not (path / name).is_file()]
+    absent = [name for name in (kind.t3, kind.tokenizer) if not (path / name).is_file()]
     if absent:
-        other = next((v.name for v in VARIANTS.values() if (path / v.weights).is_file()), None)
+        other = next((v.name for v in VARIANTS.values() if (path / v.t3).is_file()), None)
         fix = f"it holds Chatterbox {other}" if other else "download the whole checkpoint"
         raise UserError(f"Chatterbox {variant} needs {' and '.join(absent)} here", path, fix)
-    shapes = _shapes(path / kind.weights)
+    try:
+        shapes = tensor_shapes(path / kind.t3)
+    except ValueError as e:
+        raise UserError(f"not a readable safetensors file ({e})", path / kind.t3, "download it again") from e
     layers = next(n for n in range(1 << 16) if kind.layer.format(n) not in shapes)
     wanted = {"speech_emb.weight": 2, "speech_head.weight": 2, "text_emb.weight": 2, "cond_enc.spkr_enc.weight": 2}
     if kind.guided:
@@ -144,39 +113,8 @@ def open_checkpoint(folder: str | os.PathLike[str], variant: str) -> T3Checkpoin
     lacks = [name for name, rank in wanted.items() if len(shapes.get(name, ())) != rank]
     if lacks or not layers:
         what = lacks[0] if lacks else kind.layer.format(0)
-        raise UserError(f"not the T3 of Chatterbox {variant}: no tensor {what}", path / kind.weights, "check the file")
+        raise UserError(f"not the T3 of Chatterbox {variant}: no tensor {what}", path / kind.t3, "check the file")
     return T3Checkpoint(path, kind, shapes, layers)
-
-
-def content_hash(path: Path, cache: str | os.PathLike[str]) -> str:
-    """BLAKE2b of a file's content, 16 hex digits; remembered under `cache` by its path, size and time."""
-    state = path.stat()
-    memo = Path(cache).expanduser() / "hashes" / digest([str(path.resolve()), state.st_size, state.st_mtime_ns])
-    if memo.is_file() and len(known := memo.read_text()) == 16:
-        return known
-    with open(path, "rb") as file:
-        found = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
-    memo.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=memo.parent, delete=False) as part:
-        part.write(found)
-    os.replace(part.name, memo)
-    return found
-
-
-def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Shapes of a safetensors file, from its header alone."""
-    try:
-        with open(path, "rb") as file:
-            (size,) = struct.unpack("<Q", file.read(8))
-            if size > min(1 << 27, path.stat().st_size):
-                raise ValueError("header larger than the file")
-            header = json.loads(file.read(size))
-        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-        if 8 + size + max(ends) != path.stat().st_size:
-            raise ValueError("the file is cut short")
-        return {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as e:
-        raise UserError(f"not a readable safetensors file ({e})", path, "download it again") from e
 
 
 def _link(source: Path, target: Path) -> None:

@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineError, UserError
 from engine.records import digest
-from stages.tts.chatterbox.checkpoint import Checkpoint, read_state, variant_named
+from stages.tts.chatterbox.checkpoint import Checkpoint, read_state
+from stages.tts.chatterbox.variants import variant_named
 
 if TYPE_CHECKING:
     import numpy as np
