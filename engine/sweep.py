@@ -31,6 +31,7 @@ from engine.stop import StopFlag, Stopped
 from engine.sweep_table import Point, table, write_csv, write_html
 
 LONGEST = 120  # characters of a point's folder name
+LONGEST_PART = 44  # characters of one override in it
 
 
 def point_name(overrides: str) -> str:
@@ -41,7 +42,9 @@ def point_name(overrides: str) -> str:
     """
     parts = sorted(part.lstrip("+") for part in overrides.split(",") if part)
     whole = ",".join(parts)
-    name = re.sub(r"[^A-Za-z0-9._=,+-]+", "_", whole).strip(".") or "point"
+    # A long value (a path) must not push the others out of the name.
+    short = (part if len(part) <= LONGEST_PART else part[: LONGEST_PART - 1] + "~" for part in parts)
+    name = re.sub(r"[^A-Za-z0-9._=,+~-]+", "_", ",".join(short)).strip(".") or "point"
     if name == whole and len(name) <= LONGEST:
         return name
     return f"{name[:LONGEST].rstrip('._,')}-{digest(whole, 4)}"

@@ -97,6 +97,19 @@ def test_one_failing_point_is_in_the_table_and_the_others_finish(tmp_path):
     assert len(shards(point(tmp_path, "writer.sampling.top_p=0.9"), "generate")) == 4
 
 
+def test_the_auditors_parameters_are_swept_on_scripts_written_once(tmp_path):
+    done = engine("-m", "+stage=[generate,audit]", "select.limit=4", "generation.rounds=1",
+                  "auditor.sampling.temperature=0.0,1.5", f"hydra.sweep.dir={tmp_path}")  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    cold, hot = (point(tmp_path, f"auditor.sampling.temperature={t}") for t in ("0.0", "1.5"))
+    assert scripts(cold) == scripts(hot)
+    timings = [r["output"] for p in (cold, hot) for r in shards(p, "timings").values()]
+    written = [t["output_tokens"] for t in timings if t["stage"] == "generate" and "output_tokens" in t]
+    assert written == [sum(r["usage"]["output_tokens"] for r in shards(cold, "generate").values())]
+    verdicts = [{k: r["output"]["answer"] for k, r in shards(p, "audit").items()} for p in (cold, hot)]
+    assert verdicts[0].keys() == verdicts[1].keys() and verdicts[0] != verdicts[1]
+
+
 def test_killed_in_the_middle_and_issued_again_no_finished_row_is_redone(tmp_path):
     arguments = ["-m", "+stage=generate", "select.limit=30", "writer.sampling.temperature=0.5,0.6,0.7,0.8",
                  "++writer.engine.max_num_seqs=4", f"hydra.sweep.dir={tmp_path}"]  # fmt: skip
@@ -166,6 +179,7 @@ def test_optuna_optimises_what_main_returns(tmp_path):
         ("a=/x/y", "a=_x_y", False),
         ("a=" + "x" * 300, "a=" + "x" * 301, False),
         ("a=1", "a=2", False),
+        ("a=" + "x" * 300 + ",b=1", "a=" + "x" * 300 + ",b=2", False),
     ],
 )
 def test_point_folders_are_named_by_overrides_safely(first, second, same):
@@ -173,3 +187,4 @@ def test_point_folders_are_named_by_overrides_safely(first, second, same):
     assert (one == two) is same
     for name in (one, two):
         assert len(name) <= 140 and "/" not in name and not name.startswith(".")
+        assert ("b=" in first) is ("b=" in one)
