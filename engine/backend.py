@@ -29,6 +29,7 @@ class BackendStats:
         footprint_mib: memory taken between before opening and just before closing (device memory where there is a
             device, else this process's resident set and its engine children's).
         returned_mib: how much of it was back after closing.
+        opened: 0 where the backend had stayed open (see `engine.staying`).
         extra: backend-specific figures worth reporting, JSON-able.
     """
 
@@ -36,6 +37,7 @@ class BackendStats:
     close_s: float = 0.0
     footprint_mib: float = 0.0
     returned_mib: float = 0.0
+    opened: int = 1
     extra: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:

@@ -13,12 +13,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine.backend import Backend
+from engine.backend import Backend, BackendStats
 from engine.commit import Committer
 from engine.errors import EngineDied, EngineError, RowError, VoicetrackError
 from engine.plan import Pending, Task
 from engine.progress import Display
 from engine.records import Output, Request, make_record
+from engine.staying import Backends
 from engine.stop import StopFlag
 
 log = logging.getLogger(__name__)
@@ -47,9 +48,10 @@ class Group:
         committer: Committer,
         display: Display,
         stop: StopFlag,
+        backends: Backends,
     ):
         self.stage, self.tasks, self.donors = stage, tasks, donors
-        self.committer, self.display, self.stop = committer, display, stop
+        self.committer, self.display, self.stop, self.backends = committer, display, stop, backends
         self.counts = {id(task): Counts() for task in tasks}
         self.flight: dict[str, list[Pending]] = {}  # ticket -> all that wait for its output
         self.tickets: dict[tuple[str, str], str] = {}  # (key, fingerprint) -> ticket in flight
@@ -75,7 +77,8 @@ class Group:
 
     def _one_engine(self, fresh: Iterator[Pending], stats: list[dict[str, Any]]) -> bool:
         """Run until nothing is left (False) or the engine has died (True: open another)."""
-        backend = self.tasks[0].job.cluster.backend(self.tasks[0].spec, self.stage)
+        spec, cluster = self.tasks[0].spec, self.tasks[0].job.cluster
+        backend = self.backends.backend(self.stage, spec, lambda: cluster.backend(spec, self.stage), self._closed)
         self.display.opening(self.stage)
         try:
             with backend:
@@ -218,6 +221,13 @@ class Group:
         else:
             self.suspects.append(unfinished)
 
+    def _closed(self, took: BackendStats, error: VoicetrackError | None) -> None:
+        """The backend had stayed open after this group's work and is closed now: a timing record of its own."""
+        self.counts = {id(task): Counts() for task in self.tasks}
+        self._keep_timings(took.close_s, [took.to_dict()])
+        for task in self.tasks:
+            task.job.error = task.job.error or error
+
     def _keep_timings(self, seconds: float, stats: list[dict[str, Any]]) -> None:
         """Write what was measured into each job's own `timings` shards; the group's time is given to each in full."""
         loads = {name: sum(s[name] for s in stats) for name in ("load_s", "close_s")}
@@ -237,7 +247,7 @@ class Group:
                 "engine_close_s": round(loads["close_s"], 3),
                 "memory_footprint_mib": round(max((s["footprint_mib"] for s in stats), default=0), 1),
                 "memory_returned_mib": round(max((s["returned_mib"] for s in stats), default=0), 1),
-                "engines": len(stats),
+                "engines": sum(s["opened"] for s in stats),
                 "shared_by": len(self.tasks),
                 **(stats[-1]["extra"] if stats else {}),
             }

@@ -2,9 +2,10 @@
 
 Stage-major: at each turn the earliest stage with something to do in any job is run, for all jobs at once. Their
 requests are grouped by backend; for each group one backend is opened, all requests of all its jobs go in together,
-every finished output goes to its own job's shards at once, and the backend is closed. The run ends when no stage has
-anything to do. A stage that asks for more once a later one has judged its records (writing again what failed its
-audit) is therefore simply run again; it must bound its own rounds.
+every finished output goes to its own job's shards at once, and the backend is closed (unless it may stay open for a
+later turn, see `engine.staying`). The run ends when no stage has anything to do. A stage that asks for more once a
+later one has judged its records (writing again what failed its audit) is therefore simply run again; it must bound its
+own rounds.
 
 Requests of several jobs with the same key and fingerprint run once and every job keeps the record.
 """
@@ -17,6 +18,7 @@ from engine.group import TIMINGS, Group
 from engine.job import Job
 from engine.plan import Task
 from engine.progress import Display
+from engine.staying import Backends
 from engine.stop import StopFlag, Stopped
 
 
@@ -34,13 +36,15 @@ def run(jobs: list[Job], display: Display, stop: StopFlag) -> None:
             for repair in job.attempt(job.open) or ():
                 display.warn(repair)
         board = Board(jobs)
-        while turn := board.next_turn(display):
-            stage, tasks = turn
-            for group in _by_backend(tasks):
-                donors = board.same_backend(stage, group[0])
-                Group(stage, group, donors, committer, display, stop).run()
-                committer.flush()
-            board.ran(stage)
+        with Backends() as backends:
+            while turn := board.next_turn(display):
+                stage, tasks = turn
+                for group in _by_backend(tasks):
+                    donors = board.same_backend(stage, group[0])
+                    Group(stage, group, donors, committer, display, stop, backends).run()
+                    committer.flush()
+                board.ran(stage)
+        committer.flush()
         for job in board.alive():
             job.attempt(job.finish)
     failed = [job for job in jobs if job.error]
