@@ -20,6 +20,7 @@ AUDIO_OUTPUT_SYNCHRONOUS = 2  # audio is handed to the callback before espeak_Sy
 INITIALIZE_DONT_EXIT = 0x8000  # a missing data file is a return code, not exit(1)
 CHARS_UTF8 = 1  # and neither SSML (0x10) nor PHONEMES (0x100): mark-up in a script is spoken, not obeyed
 POS_CHARACTER = 1
+RANDOM_SEED = 1  # of the breath of voices such as f2; the library itself takes the time of day in seconds
 PARAMETERS = {"rate": 1, "volume": 2, "pitch": 3, "range": 4, "word_gap": 7}
 
 _SYNTH_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
@@ -161,6 +162,7 @@ def _library() -> Iterator[tuple[ctypes.CDLL, int]]:
             sample_rate = lib.espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, data.encode(), INITIALIZE_DONT_EXIT)
             if sample_rate <= 0:
                 raise EngineError(f"eSpeak NG cannot read its voice data at {data}")
+            lib.espeak_ng_SetRandSeed(ctypes.c_long(RANDOM_SEED))
             yield lib, sample_rate
             lib.espeak_Terminate()
         finally:

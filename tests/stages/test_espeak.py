@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -50,6 +51,13 @@ def test_a_take_does_not_depend_on_those_before_it():
     after_others = speak("Something else entirely.", "And more of it!", SCRIPT, SCRIPT)
     assert np.array_equal(alone, after_others[2].value["samples"])
     assert np.array_equal(alone, after_others[3].value["samples"])
+
+
+def test_a_breathy_voice_says_the_same_at_any_time_of_day():
+    voice = {"voice": "en-us+f2"}
+    before = samples(SCRIPT, **voice)
+    time.sleep(1.1)  # the library reads the clock in seconds
+    assert np.array_equal(before, samples(SCRIPT, **voice))
 
 
 def test_two_open_backends_and_many_threads_do_not_disturb_each_other():
