@@ -1,7 +1,8 @@
 """audio: speaks the chosen script of every link that passed, checks each take, masters it and writes its file.
 
 The file is in place before its record is kept, so a record always has its file; a file without a record (the run was
-killed in between) is written again under the same name.
+killed in between) is written again under the same name. Files go into the checkpoint, or, with `output.url`, to a
+shared folder or an object store, straight from the worker that made them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ from engine.records import Output, Request
 from engine.stage import Stage
 from stages.desk import Desk
 from stages.link import Link
+from stages.sound import store
+from stages.sound.disk import save
+from stages.sound.naming import file_name
 from stages.sound.settings import EXTENSIONS, SoundSettings
+from stages.sound.tags import Tags
 from stages.spoken import ASR, BAD_TAKE, Spoken, take_key
 from stages.takes import TakeLimits
 
@@ -53,6 +58,56 @@ class Take:
     capped: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class TakeFinish:
+    """Checks a synthesizer's take, masters it and makes its file, beside the synthesizer: on a cluster, on the worker.
+
+    Attributes:
+        script, number, capped: of the take.
+        checks: whether a take that fails them is refused.
+        file: path or URL the file is put at; None gives its bytes back as `blob`.
+    """
+
+    script: str
+    number: int
+    capped: bool
+    limits: TakeLimits
+    checks: bool
+    settings: SoundSettings
+    tags: Tags
+    file: str | None
+
+    def __call__(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        """Of `{"samples", "sample_rate"}`, figures of the file and of the check, and its bytes where it is not put.
+
+        Raises:
+            RowError: `bad_take`, where it may not be aired; no file is written.
+            VoicetrackError: the file cannot be written.
+        """
+        from stages import takes
+        from stages.sound.clip import Clip
+        from stages.sound.master import master, render
+
+        clip = Clip(value["samples"], value["sample_rate"])
+        found = takes.check(clip, self.script, self.limits, attempt=self.number, reached_token_cap=self.capped)
+        if not self.checks:
+            found = takes.unjudged(found)
+        if not found.usable:
+            message = "; ".join(problem.message for problem in found.problems)
+            raise RowError(BAD_TAKE, message, problems=[p.to_dict() for p in found.problems])
+        blob, figures = render(master(clip, self.settings), self.settings, self.tags)
+        made = {
+            **figures.to_dict(),
+            "spoken_s": round(found.duration_s, 3),
+            "expected_s": round(found.expected_s, 3),
+            "problems": [p.to_dict() for p in found.problems],
+        }
+        if self.file is None:
+            return {**made, "blob": blob}
+        store.put(self.file, blob)
+        return made
+
+
 class Audio(Stage):
     """Requests: takes of the chosen script of every passed link. A synthesizer's module subclasses it.
 
@@ -77,6 +132,9 @@ class Audio(Stage):
             ceiling_dbtp=audio.true_peak_dbtp,
         )
         self.settings.check("audio")
+        self.url: str | None = job.config.output.url
+        if self.url:
+            store.check(self.url)
         least, most = audio.seconds_per_word
         self.limits = TakeLimits(least_s_per_word=least, most_s_per_word=most)
         self.spoken = Spoken(job.checkpoint, self.retakes)
@@ -92,67 +150,56 @@ class Audio(Stage):
         for take in wanted_takes(self.desk, self.spoken):
             if (payload := self.payload(take)) is not None:
                 key = take_key(take.link.key, take.number)
-                yield Request(key, payload, {"script": take.script, **sound}, self.context(take))
+                take = self.context(take)
+                yield Request(key, payload, {"script": take.script, **sound}, take, self._finish(key, take))
 
     def context(self, take: Take) -> Take:
         """What `output` gets back; a synthesizer in two halves adds what the first one found."""
         return take
 
-    def output(self, request: Request, output: Output) -> dict[str, Any]:
-        """Checks the take, masters it and writes the file.
-
-        Raises:
-            RowError: `bad_take`, where it may not be aired; no file is written.
-        """
-        from stages import takes
-        from stages.sound.clip import Clip
-
-        take: Take = request.context
-        clip = Clip(output.value["samples"], output.value["sample_rate"])
-        found = takes.check(clip, take.script, self.limits, attempt=take.number, reached_token_cap=take.capped)
-        if not self.job.config.audio.checks:
-            found = takes.unjudged(found)
-        if not found.usable:
-            message = "; ".join(problem.message for problem in found.problems)
-            raise RowError(BAD_TAKE, message, problems=[p.to_dict() for p in found.problems])
-        return {
-            "link": take.link.key,
-            "take": take.number,
-            "candidate": take.candidate,
-            "why": take.why,
-            **self._write(take, clip),
-            "spoken_s": round(found.duration_s, 3),
-            "expected_s": round(found.expected_s, 3),
-            "problems": [p.to_dict() for p in found.problems],
-        }
-
-    def _write(self, take: Take, clip: Any) -> dict[str, Any]:
-        """Master `clip` and put the file in place; returns its name and figures."""
-        from stages.sound.master import master, write
-        from stages.sound.naming import file_name
-        from stages.sound.tags import Tags
-
-        link = take.link
-        name = Path(FOLDER) / file_name(take_key(link.key, take.number), self.settings.format)
+    def _finish(self, key: str, take: Take) -> TakeFinish:
+        """What makes a file of the synthesizer's samples, where these are."""
+        link, name = take.link, self._file(key)
         title = f"{link.kind}: {link.song.title}" if link.song else f"{link.kind}: {link.key.rpartition('/')[2]}"
-        path = self.job.checkpoint.path / name
-        try:
-            figures = write(
-                path,
-                master(clip, self.settings),
-                self.settings,
-                Tags(link.dj.name, title, self.desk.station.name, link.key),
-            )
-        except OSError as e:
-            raise disk_error(e, path) from e
-        return {"file": name.as_posix(), **figures.to_dict()}
+        return TakeFinish(
+            take.script,
+            take.number,
+            take.capped,
+            self.limits,
+            self.job.config.audio.checks,
+            self.settings,
+            Tags(link.dj.name, title, self.desk.station.name, link.key),
+            self.url and name,
+        )
+
+    def _file(self, key: str) -> str:
+        """Where a take's file is, as its record names it: in the checkpoint, or a URL or path under `output.url`."""
+        name = (Path(FOLDER) / file_name(key, self.settings.format)).as_posix()
+        return store.place(self.url, name) if self.url else name
+
+    def output(self, request: Request, output: Output) -> dict[str, Any]:
+        """Writes the file, unless it was written where the samples were."""
+        take: Take = request.context
+        made = dict(output.value)
+        name = self._file(take_key(take.link.key, take.number))
+        if (blob := made.pop("blob", None)) is not None:
+            path = self.job.checkpoint.path / name
+            try:
+                save(path, blob)
+            except OSError as e:
+                raise disk_error(e, path) from e
+        about = {"link": take.link.key, "take": take.number, "candidate": take.candidate, "why": take.why}
+        return {**about, "file": name, **made}
 
     def note(self, record: Mapping[str, Any]) -> dict[str, float]:
         """Seconds of audio, for the display."""
         return {"audio_s": record["output"]["duration_s"]} if "output" in record else {}
 
     def finish(self) -> dict[str, Any]:
-        """Remove what a killed run left beside the takes: sound files without a record, and parts of files."""
+        """Remove what a killed run left beside the takes: sound files without a record, and parts of files.
+
+        In the checkpoint only: what is under `output.url` may be another run's.
+        """
         shards = self.job.checkpoint.stage(self.name)
         known = {record["output"]["file"] for record in shards.records() if "output" in record}
         root = self.job.checkpoint.path

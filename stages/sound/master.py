@@ -83,16 +83,24 @@ def master(clip: Clip, settings: SoundSettings) -> Mastered:
 
 
 def write(path: Path, mastered: Mastered, settings: SoundSettings, tags: Tags) -> Figures:
-    """Encode, measure what a player will decode, tag, and put the file in place in one step.
+    """Put the file that `render` makes in place in one step; returns its figures.
+
+    Raises:
+        OSError: the file cannot be written; nothing is left of it.
+    """
+    blob, figures = render(mastered, settings, tags)
+    save(path, blob)
+    return figures
+
+
+def render(mastered: Mastered, settings: SoundSettings, tags: Tags) -> tuple[bytes, Figures]:
+    """Encode, measure what a player will decode, and tag.
 
     Lossy codecs move peaks, at low bit rates by more than a decibel: until the decoded file is under the ceiling, the
     take is held to a lower one and encoded again; if five attempts do not do it, the rest comes off its level.
 
     Returns:
-        the figures of the decoded file.
-
-    Raises:
-        OSError: the file cannot be written; nothing is left of it.
+        the file's bytes and the figures of what they decode to.
     """
     clip, ceiling = mastered.clip, _ceiling(settings)
     for attempt in range(1, _ENCODINGS + 1):
@@ -106,8 +114,7 @@ def write(path: Path, mastered: Mastered, settings: SoundSettings, tags: Tags) -
             clip, _ = normalise(mastered.clip, settings.target_lufs, ceiling, settings.max_limiting_db)
         else:
             clip = clip.with_samples(clip.samples * np.float32(amplitude(-over - 0.2)))
-    save(path, tag(blob, settings.format, tags))
-    return figures
+    return tag(blob, settings.format, tags), figures
 
 
 def _ceiling(settings: SoundSettings) -> float:
