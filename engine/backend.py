@@ -7,6 +7,8 @@ and yields lists of outputs as they finish. Contract:
 * requests are drawn from the iterable only as room appears, so a million of them need no more memory than a batch;
 * a list is what finished together (one engine step); the caller keeps it on disk before long. It may be empty, so
   that a caller who wants to stop need not wait for the next row;
+* a backend whose attribute `open_ended` is true goes on with what is in flight where the iterable yields None, which
+  stands for "nothing just now"; it does so only while something is in flight;
 * `EngineDied` names the requests that were in flight; outputs yielded before it stand;
 * after `__exit__` the device memory is back, and `stats` says how much and how fast.
 """
@@ -74,3 +76,6 @@ class BackendSpec(Protocol):
     def open(self) -> Backend:
         """A backend, not yet entered."""
         ...
+
+    # A spec that cannot be sent to another process, or must first make something there for all to use, may have a
+    # method `portable()`, which does so and returns a spec of the same group and identity that can.

@@ -34,6 +34,8 @@ from engine.vllm_code import load_vllm, readable_modules
 
 log = logging.getLogger(__name__)
 
+END = object()
+
 
 def llm_session(spec: LlmSpec) -> LlmSession:
     """A session for `spec`; enter it to load the engine."""
@@ -43,10 +45,15 @@ def llm_session(spec: LlmSpec) -> LlmSession:
 class LlmSession:
     """An engine from opening to closing; see the module's docstring. A subclass may change what a request becomes.
 
+    Attributes:
+        open_ended: `steps` takes requests that are not all there yet, see `engine.backend`.
+
     Raises (on entering):
         UserError: vLLM is missing or refuses model or arguments.
         EngineError: the engine did not start.
     """
+
+    open_ended = True
 
     def __init__(self, spec: LlmSpec):
         self.spec = spec
@@ -119,9 +126,11 @@ class LlmSession:
             while True:
                 refused: list[Output] = []
                 while not exhausted and len(flight) < self.window:
-                    request = next(source, None)
-                    if request is None:
+                    request = next(source, END)
+                    if request is END:
                         exhausted = True
+                    elif request is None:
+                        break
                     elif (output := self._submit(request, flight)) is not None:
                         refused.append(output)
                         if len(refused) >= self.window:  # bad rows alone must not pile up

@@ -18,14 +18,13 @@ from ray.data.datasource import ReadTask
 class Hub:
     """An asyncio actor; see the module's docstring.
 
-    News are tuples that begin with a word: `("started", worker)`, `("opened", worker, handle, stats)`,
-    `("failed", error)`, `("closed", worker, stats)`.
+    News are tuples of a word and a worker's name, and what it says: `("started", name, handle)`, `("opened", name,
+    stats)`, `("closed", name, stats)`, `("failed", name, error)`.
     """
 
     def __init__(self) -> None:
         self._packs: dict[int, bytes] = {}
         self._put = 0
-        self._ended = False
         self._changed = asyncio.Condition()
         self._begun: dict[int, int] = {}
         self._news: list[tuple[Any, ...]] = []
@@ -38,15 +37,13 @@ class Hub:
             self._put += len(packs)
             self._changed.notify_all()
 
-    async def get(self, number: int, most: int = 64) -> list[Any] | None:
-        """Packs from `number` on, once there are any; None at the end.
+    async def get(self, number: int, most: int = 64) -> list[bytes | None]:
+        """Packs from `number` on, once there are any.
 
         None in place of one that is done: only a source that was begun anew asks for it, and Ray keeps what it had.
         """
         async with self._changed:
-            await self._changed.wait_for(lambda: number < self._put or self._ended)
-            if number >= self._put:
-                return None
+            await self._changed.wait_for(lambda: number < self._put)
             return [self._packs.get(n) for n in range(number, min(number + most, self._put))]
 
     async def done(self, numbers: list[int]) -> None:
@@ -80,12 +77,6 @@ class Hub:
         """Returns when workers are to close their engines."""
         await self._closing.wait()
 
-    async def end(self) -> None:
-        """There are no more packs."""
-        async with self._changed:
-            self._ended = True
-            self._changed.notify_all()
-
 
 class Source(Datasource):
     """Ray Data's source of packs: one read task, a block a pack.
@@ -117,7 +108,7 @@ def _read(hub: Any) -> Iterator[Any]:
     from engine.cluster.packs import Pack, table
 
     number = 0
-    while (packs := ray.get(hub.get.remote(number))) is not None:
-        for pack in packs:
+    while True:  # until the driver ends the execution
+        for pack in ray.get(hub.get.remote(number)):
             yield table(Pack(number, [])) if pack is None else pack
             number += 1

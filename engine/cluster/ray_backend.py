@@ -49,10 +49,11 @@ class RayBackend:
         self.stats = BackendStats()
         self._events: queue.Queue[tuple[Any, ...]] = queue.Queue()
         self._hub: Any = None
+        self._executor: Any = None
         self._packs: dict[int, Pack] = {}  # sent, not answered for
         self._count = 0
         self._flight: set[str] = set()
-        self._workers: dict[str, Any] = {}  # by name: handles of those that are, or were, there
+        self._workers: dict[str, Any] = {}  # handles by name
         self._open: set[str] = set()
         self._opened: list[BackendStats] = []
         self._closed: list[BackendStats] = []
@@ -114,15 +115,19 @@ class RayBackend:
                 num_gpus=self.shape.gpus_per_worker or None,
                 resources=self.shape.resources or None,
             )
+        # What `iter_internal_ref_bundles` does, but for keeping the executor: nothing public ends an execution whose
+        # actors are still waiting for a place or loading.
+        self._executor = dataset._create_executor()
+        bundles = dataset._build_bundle_iterator(self._executor)
         self._running = True
-        threading.Thread(target=self._watch_dataset, args=(dataset,), name="ray data", daemon=True).start()
+        threading.Thread(target=self._watch_dataset, args=(bundles,), name="ray data", daemon=True).start()
         threading.Thread(target=self._watch_hub, name="ray news", daemon=True).start()
 
-    def _watch_dataset(self, dataset: Any) -> None:
+    def _watch_dataset(self, bundles: Iterator[Any]) -> None:
         import ray
 
         try:
-            for bundle in dataset.iter_internal_ref_bundles():
+            for bundle in bundles:
                 for block in ray.get(list(bundle.block_refs)):
                     for answer in things(block):
                         self._events.put(("answer", answer))
@@ -154,9 +159,11 @@ class RayBackend:
     def _note(self, event: tuple[Any, ...]) -> None:
         """Take in anything but an answer."""
         match event:
-            case ("opened", name, handle, stats):
+            case ("started", name, handle):
                 self._restarts += name in self._workers
                 self._workers[name] = handle
+                self._open.discard(name)
+            case ("opened", name, stats):
                 self._open.add(name)
                 self._most = max(self._most, len(self._open))
                 self._opened.append(stats)
@@ -169,8 +176,9 @@ class RayBackend:
                 self._error = self._error or error
             case ("ended", error):
                 self._running = False
-                if error is not None and self._error is None:
-                    self._error = EngineDied(f"the Ray Data execution ended: {_first_line(error)}", self._flight)
+                if self._error is None:
+                    why = _first_line(error) if error else "by itself"
+                    self._error = EngineDied(f"the Ray Data execution ended: {why}", self._flight)
 
     def _raise_error(self) -> None:
         if self._error is None:
@@ -253,7 +261,7 @@ class RayBackend:
 
     def __exit__(self, *exc: object) -> None:
         began = time.monotonic()
-        if self._running:
+        if self._running and self._hub is not None:
             self._hub.close.remote()
             quiet_since = began
             while self._running and self._open and time.monotonic() - began < CLOSING_S:
@@ -262,11 +270,6 @@ class RayBackend:
                     quiet_since = time.monotonic()
                 if time.monotonic() - quiet_since > SILENCE_S:
                     self._open -= self._lost()
-            self._hub.end.remote()
-            ending = time.monotonic()
-            while self._running and time.monotonic() - ending < SILENCE_S:
-                for event in self._next_events():
-                    self._note(event)
         self._abandon()
         self._sum_up()
         self.stats.close_s = time.monotonic() - began
@@ -291,13 +294,12 @@ class RayBackend:
         """End the pool, and wait until its actors are gone: the next stage needs what they held."""
         import ray
 
-        hub, self._hub = self._hub, None
-        for handle in (*self._workers.values(), hub):
-            if handle is not None:
-                with suppress(Exception):
-                    ray.kill(handle)
+        if self._executor is not None:
+            self._executor.shutdown(force=True)
         until = time.monotonic() + SILENCE_S
         for handle in self._workers.values():
+            with suppress(Exception):
+                ray.kill(handle)
             while time.monotonic() < until:
                 try:
                     ray.get(handle.get_location.remote(), timeout=1)
@@ -305,7 +307,11 @@ class RayBackend:
                     continue
                 except ray.exceptions.RayError:
                     break
+        if self._hub is not None:
+            with suppress(Exception):
+                ray.kill(self._hub)
         self._workers.clear()
+        self._hub = self._executor = None
 
     def _sum_up(self) -> None:
         """The workers' figures as one: the largest footprint, sums of what can be added."""

@@ -71,9 +71,10 @@ class RayCluster:
             import ray
 
             shape = replace(shape, gpus_per_worker=1.0 if ray.cluster_resources().get("GPU") else 0.0)
+        if (portable := getattr(spec, "portable", None)) is not None:
+            spec = portable()
         _check_parallel(spec, shape)
-        portable = getattr(spec, "portable", None)
-        backend = RayBackend(portable() if portable else spec, shape, stage)
+        backend = RayBackend(spec, shape, stage)
         if warning := self._check_places(shape):
             backend.stats.extra["warnings"] = [warning]
         return backend

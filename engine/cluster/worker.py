@@ -67,7 +67,6 @@ class Worker:
         self._ray, self._hub, self._spec = ray, hub, spec
         context = ray.get_runtime_context()
         self.name = context.get_actor_id()  # that of the one whose place it takes, if Ray started it anew
-        self._handle = context.current_actor
         self._waiting: deque[Work] = deque()
         self._changed = threading.Condition()
         self._closing = False
@@ -75,7 +74,7 @@ class Worker:
         self._flight: dict[str, tuple[Work, int]] = {}
         self._opened = threading.Event()
         self._error: BaseException | None = None
-        self._tell("started")
+        self._tell("started", context.current_actor)
         threading.Thread(target=self._await_closing, name="closing", daemon=True).start()
         threading.Thread(target=self._live, name="engine", daemon=True).start()
         self._opened.wait()
@@ -92,10 +91,14 @@ class Worker:
             self._waiting.append(work)
             self._changed.notify_all()
         work.over.wait()
-        outputs = [
-            finished(pack.requests[i].finish, replace(output, key=pack.requests[i].key))
-            for i, output in sorted(work.outputs.items())
-        ]
+        try:
+            outputs = [
+                finished(pack.requests[i].finish, replace(output, key=pack.requests[i].key))
+                for i, output in sorted(work.outputs.items())
+            ]
+        except Exception as e:
+            self._fail(e)
+            outputs = []
         return table(Answer(pack.number, outputs, work.died))
 
     def _live(self) -> None:
@@ -104,11 +107,7 @@ class Worker:
             while self._one_engine():
                 pass
         except BaseException as e:
-            if not isinstance(e, VoicetrackError):
-                traceback.print_exc()
-                e = EngineError(f"{type(e).__name__}: {e}")
-            self._error = e
-            self._tell("failed", e)
+            self._fail(e)
         finally:
             with self._changed:
                 self._closing = True
@@ -122,7 +121,7 @@ class Worker:
         backend = self._spec.open()
         try:
             with backend:
-                self._tell("opened", self._handle, backend.stats)
+                self._tell("opened", backend.stats)
                 self._opened.set()
                 while self._wait():
                     with closing(backend.steps(self._rows(backend))) as steps:
@@ -207,6 +206,14 @@ class Worker:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
+
+    def _fail(self, error: BaseException) -> None:
+        """The stage cannot go on: the driver is told, and has the last word."""
+        if not isinstance(error, VoicetrackError):
+            traceback.print_exception(error)
+            error = EngineError(f"{type(error).__name__}: {error}")
+        self._error = error
+        self._tell("failed", error)
 
     def _tell(self, word: str, *news: Any) -> None:
         self._ray.get(self._hub.tell.remote(word, self.name, *news))

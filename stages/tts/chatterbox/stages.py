@@ -148,8 +148,12 @@ class _Voiced(ABC):
 
     def open(self) -> Backend:
         """Condition missing voices, then the spec's backend."""
+        return self.portable().open()
+
+    def portable(self) -> Any:
+        """Condition missing voices; the spec itself, which finds them in the cache folder."""
         self.speaker.condition_voices()
-        return self.spec.open()
+        return self.spec
 
 
 class _VoicedT3(_Voiced):
