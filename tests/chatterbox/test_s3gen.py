@@ -127,6 +127,31 @@ def test_bf16_flow_stays_close_and_leaves_f0_and_hift_in_fp32(vocoder, reference
     assert 25 < snr(mel, wanted) < 70
 
 
+@pytest.mark.parametrize(("flow", "in_flow"), [("fp32", "ieee"), ("bf16", "ieee"), ("tf32", "tf32")])
+def test_tf32_is_off_for_all_but_a_flow_that_asks_for_it(vocoder, flow, in_flow):
+    """The switches each module ran under; a GPU's own default for convolutions is TF32."""
+    ran: dict[str, set[tuple[str, str]]] = {"flow": set(), "mel2wav": set()}
+    convolutions = [
+        (part, module)
+        for part in ran
+        for module in getattr(vocoder.model, part).modules()
+        if isinstance(module, torch.nn.Conv1d | torch.nn.ConvTranspose1d | torch.nn.Linear)
+    ]
+
+    def note(part: str) -> None:
+        ran[part].add((torch.backends.cudnn.conv.fp32_precision, torch.backends.cuda.matmul.fp32_precision))
+
+    hooks = [module.register_forward_pre_hook(lambda *_, part=part: note(part)) for part, module in convolutions]
+    before = torch.backends.cudnn.conv.fp32_precision
+    try:
+        Vocoder(vocoder.model, flow=flow, steps=1).waves(utterances((20,)))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    assert ran == {"flow": {(in_flow, in_flow)}, "mel2wav": {("ieee", "ieee")}}
+    assert torch.backends.cudnn.conv.fp32_precision == before != "ieee"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", ["original", "turbo"])
 def test_full_depth_agrees_too(variant):

@@ -257,7 +257,9 @@ class Conditioner:
         import librosa
         import torch
 
-        with torch.inference_mode():
+        from stages.tts.chatterbox.s3gen import full_fp32
+
+        with torch.inference_mode(), full_fp32():  # speech tokens are rounded: TF32 would make other ones
             wave, _ = librosa.load(path, sr=24_000)
             if self.variant.loudness is not None:
                 wave = _level(wave, 24_000, self.variant.loudness)
