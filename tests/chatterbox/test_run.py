@@ -62,6 +62,45 @@ def test_a_missing_checkpoint_is_one_clear_line(arguments, tmp_path):
     assert "t3_turbo_v1.safetensors" in done.stderr and "Traceback" not in done.stderr
 
 
+def loads(folder) -> dict[str, list[tuple[int, bool]]]:
+    """By stage, of each time it was run: rows, and whether an engine was loaded for them."""
+    found = {}
+    for record in shards(folder, "timings").values():
+        took = record["output"]
+        assert (took["engines"] > 0) == (took["engine_load_s"] > 0)
+        found.setdefault(took["stage"], []).append((took["rows"], took["engines"] == 1))
+    return found
+
+
+def test_halves_that_stay_loaded_are_loaded_once_and_speak_the_same(arguments, tmp_path):
+    strict = [a for a in arguments if a not in ("audio.checks=false", "select.limit=2")]
+    strict += ["select.limit=1", "audio.retakes=2", f"checkpoint.path={tmp_path}"]
+    kept = engine(*strict, "tts.keep_loaded=true", timeout=580)
+    assert kept.returncode == 1, kept.stdout + kept.stderr  # random weights never stop by themselves
+    assert len(shards(tmp_path, "audio")) == 3
+    # Three rounds; then both are closed, the last opened first, each with a record of what that took.
+    rounds = loads(tmp_path)
+    assert (
+        [loaded for _, loaded in rounds["tokens"]] == [loaded for _, loaded in rounds["audio"]] == [True] + [False] * 3
+    )
+    assert rounds["audio"] == [(1, True), (1, False), (1, False), (0, False)]
+    closings = [r["output"] for r in shards(tmp_path, "timings").values() if not r["output"]["rows"]]
+    assert [c["stage"] for c in closings] == ["audio", "tokens"]
+    assert all(c["memory_returned_mib"] > 0.8 * c["memory_footprint_mib"] > 100 for c in closings)
+    # What a run that closes each before the other would have said.
+    tokens = shards(tmp_path, "tokens")
+    alone = tmp_path / "alone"
+    again = engine(*strict[:-1], f"checkpoint.path={alone}", timeout=580)
+    assert again.returncode == 1
+    assert (
+        [loaded for _, loaded in loads(alone)["tokens"]]
+        == [loaded for _, loaded in loads(alone)["audio"]]
+        == [True] * 3
+    )
+    said = shards(alone, "tokens")
+    assert {k: r["output"] for k, r in said.items()} == {k: r["output"] for k, r in tokens.items()}
+
+
 def test_a_bad_take_is_spoken_again_with_other_seeds_and_ends_as_an_error_without_a_file(arguments, tmp_path):
     strict = [a for a in arguments if a not in ("audio.checks=false", "select.limit=2")]
     done = engine(*strict, "select.limit=1", "audio.retakes=1", f"checkpoint.path={tmp_path}", timeout=580)

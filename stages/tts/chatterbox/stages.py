@@ -1,7 +1,7 @@
 """Chatterbox as two stages: `tokens` (T3 on vLLM, a request a chunk) and `audio` (S3Gen in batches, a request a take).
 
 Each has shards of its own, so that a killed run keeps every chunk T3 has finished, and vocoding again (another format,
-another loudness) samples nothing again. The runner closes T3's engine before S3Gen is loaded.
+another loudness) samples nothing again. The runner closes T3's engine before S3Gen is loaded, unless `keep_loaded`.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ class Options:
         vocoder: `frames`, `flow`, `steps`, `device` of S3Gen, see `s3gen_backend.S3GenSpec`.
         prompt_seconds: how much of a DJ's clip S3Gen is shown with each utterance.
         watermark: put Perth's watermark into every take, as upstream does.
+        keep_loaded: T3 and S3Gen stay loaded side by side until all takes are made, so that rounds of retakes load
+            neither again; memory must hold both.
         cache: folder for what is made once: converted weights, voices.
     """
 
@@ -54,6 +56,7 @@ class Options:
     vocoder: Mapping[str, Any] = field(default_factory=dict)
     prompt_seconds: float = 10.0
     watermark: bool = True
+    keep_loaded: bool = False
     cache: str = "~/.cache/voicetrack"
 
 
@@ -137,6 +140,12 @@ class _Voiced(ABC):
     @abstractmethod
     def spec(self) -> Any:
         """The spec of T3 or S3Gen itself."""
+
+    @property
+    def stays(self) -> str | None:
+        """What it may stay open beside, see `engine.staying`: the other half of the same Chatterbox."""
+        options = self.speaker.options
+        return f"chatterbox {options.variant} {options.checkpoint}" if options.keep_loaded else None
 
     def identity(self) -> Mapping[str, Any]:
         """That of the spec."""
