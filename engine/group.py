@@ -55,7 +55,7 @@ class Group:
         self.counts = {id(task): Counts() for task in tasks}
         self.flight: dict[str, list[Pending]] = {}  # ticket -> all that wait for its output
         self.tickets: dict[tuple[str, str], str] = {}  # (key, fingerprint) -> ticket in flight
-        self.unkept: dict[tuple[str, str], dict[str, Any]] = {}  # answered, on the way to disk
+        self.unkept: dict[tuple[str, str], tuple[dict[str, Any], Task]] = {}  # answered, on the way to disk
         self.issued = 0
         self.suspects: deque[list[Pending]] = deque()  # were in flight when an engine died: run apart from the rest
         self.again: list[Pending] = []
@@ -121,8 +121,8 @@ class Group:
                 if (ticket := self.tickets.get(question)) is not None:
                     self.flight[ticket].append(pending)
                     continue
-                if (record := self._kept_elsewhere(pending)) is not None:
-                    self._keep(pending, {**record, "shared": True})
+                if (record := self._adopted(pending)) is not None:
+                    self._keep(pending, record)
                     continue
             self.issued += 1
             ticket = str(self.issued)
@@ -130,17 +130,27 @@ class Group:
             self.tickets[question] = ticket
             yield replace(pending.request, key=ticket)
 
-    def _kept_elsewhere(self, pending: Pending) -> dict[str, Any] | None:
-        """The record another job of the group already has for the same question."""
+    def _adopted(self, pending: Pending) -> dict[str, Any] | None:
+        """A record of what another job of the group already has for the same question."""
+        key = pending.request.key
+        if (found := self._kept_elsewhere(pending)) is None or "error" in found[0]:
+            return None
+        record, task = found
+        output = pending.task.stage.adopt(record["output"], task.job)
+        if output is None:
+            return None
+        return {**make_record(self.stage, key, pending.inputs, output=output, usage=record["usage"]), "shared": True}
+
+    def _kept_elsewhere(self, pending: Pending) -> tuple[dict[str, Any], Task] | None:
         key = pending.request.key
         if len(self.donors) == 1:
             return None
-        if (record := self.unkept.get((key, pending.fingerprint))) is not None:
-            return None if "error" in record else record
+        if (unkept := self.unkept.get((key, pending.fingerprint))) is not None:
+            return unkept
         for task in self.donors:
             if task is not pending.task and task.shards.fingerprint(key) == pending.fingerprint:
                 if not task.shards.is_error(key):
-                    return task.shards.get(key)
+                    return task.shards.get(key), task
         return None
 
     def _take(self, outputs: list[Output]) -> None:
@@ -150,29 +160,27 @@ class Group:
             waiting = self.flight.pop(output.key)
             first = waiting[0]
             self.tickets.pop((first.request.key, first.fingerprint), None)
-            error, value = output.error, None
-            if error is None:
-                try:
-                    value = first.task.stage.output(first.request, output)
-                except RowError as e:
-                    error = e.to_dict()
+            value, error = self._made(first, output)
             if error is not None and (changed := first.task.stage.retry(first.request, error)) is not None:
                 for pending in waiting:
                     self.again.append(replace(pending, request=changed, tries=pending.tries + 1))
                 continue
             for pending in waiting:
-                self._keep(
-                    pending,
-                    make_record(
-                        self.stage,
-                        pending.request.key,
-                        pending.inputs,
-                        output=value,
-                        error=error,
-                        usage=output.usage,
-                    ),
-                    fresh=pending is first,
-                )
+                if pending is not first:  # its stage may have a file of its own to write
+                    value, error = self._made(pending, output)
+                key, usage = pending.request.key, output.usage
+                record = make_record(self.stage, key, pending.inputs, output=value, error=error, usage=usage)
+                self._keep(pending, record, fresh=pending is first)
+
+    @staticmethod
+    def _made(pending: Pending, output: Output) -> tuple[Any, dict[str, Any] | None]:
+        """What the stage makes of an output, or the error it ends in."""
+        if output.error is not None:
+            return None, output.error
+        try:
+            return pending.task.stage.output(pending.request, output), None
+        except RowError as e:
+            return None, e.to_dict()
 
     def _keep(self, pending: Pending, record: dict[str, Any], fresh: bool = False) -> None:
         task = pending.task
@@ -188,7 +196,7 @@ class Group:
         usage = record["usage"] if fresh else {}
         question = (pending.request.key, pending.fingerprint)
         if fresh and len(self.donors) > 1:
-            self.unkept[question] = record
+            self.unkept[question] = record, task
 
         def kept() -> None:
             self.unkept.pop(question, None)

@@ -54,6 +54,11 @@ class Stage(ABC):
         """A changed request to try once more at once in place of one that ended in `error`; None to let it stand."""
         return None
 
+    def adopt(self, output: Any, other: Job) -> Any | None:
+        """What this job keeps of the output that `other` has for the same question, after bringing over what lies
+        outside the record (a file); None where that is gone and the request must be run."""
+        return output
+
     def note(self, record: Mapping[str, Any]) -> dict[str, float]:
         """Figures of a fresh record worth showing live, summed by name (`passed`, `audio_s`)."""
         return {}

@@ -191,6 +191,18 @@ class Audio(Stage):
         about = {"link": take.link.key, "take": take.number, "candidate": take.candidate, "why": take.why}
         return {**about, "file": name, **made}
 
+    def adopt(self, output: dict[str, Any], other: Job) -> dict[str, Any] | None:
+        """The take with its file, copied from the other job's checkpoint."""
+        name = output["file"]
+        if self.url is None:
+            try:
+                save(self.job.checkpoint.path / name, (other.checkpoint.path / name).read_bytes())
+            except FileNotFoundError:
+                return None
+            except OSError as e:
+                raise disk_error(e, self.job.checkpoint.path / name) from e
+        return output
+
     def note(self, record: Mapping[str, Any]) -> dict[str, float]:
         """Seconds of audio, for the display."""
         return {"audio_s": record["output"]["duration_s"]} if "output" in record else {}

@@ -110,6 +110,19 @@ def test_the_auditors_parameters_are_swept_on_scripts_written_once(tmp_path):
     assert verdicts[0].keys() == verdicts[1].keys() and verdicts[0] != verdicts[1]
 
 
+def test_every_point_has_the_files_of_takes_it_shares(tmp_path):
+    whole = ("-m", "+stage=[generate,audit,audio]", "select.limit=3", "generation.rounds=1")
+    done = engine(*whole, "generation.pick.length=0.1,0.2", f"hydra.sweep.dir={tmp_path}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = engine(*whole, "generation.pick.length=0.1,0.2,0.3", f"hydra.sweep.dir={tmp_path}")  # from what is kept
+    assert done.returncode == 0, done.stdout + done.stderr
+    points = [point(tmp_path, f"generation.pick.length={length}") for length in (0.1, 0.2, 0.3)]
+    for folder in points:
+        takes = shards(folder, "audio").values()
+        assert takes and all((folder / take["output"]["file"]).stat().st_size > 1000 for take in takes)
+    assert all("shared" in record for record in shards(points[2], "audio").values())
+
+
 def test_killed_in_the_middle_and_issued_again_no_finished_row_is_redone(tmp_path):
     arguments = ["-m", "+stage=generate", "select.limit=30", "writer.sampling.temperature=0.5,0.6,0.7,0.8",
                  "++writer.engine.max_num_seqs=4", f"hydra.sweep.dir={tmp_path}"]  # fmt: skip
@@ -166,7 +179,8 @@ def test_optuna_optimises_what_main_returns(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     best = yaml.safe_load((tmp_path / "optimization_results.yaml").read_text())
     assert 0.0 <= best["best_value"] <= 1.0
-    assert 0.3 <= best["best_params"]["writer.sampling.temperature"] <= 1.2
+    (chosen,) = best["best_params"].items()
+    assert chosen[0].lstrip("+") == "writer.sampling.temperature" and 0.3 <= chosen[1] <= 1.2
     assert len(list(tmp_path.glob("*/audit/00000.jsonl"))) == 4
 
 
