@@ -326,6 +326,7 @@ class RayBackend:
         self.stats.extra |= extra | {
             "workers": self._most,
             "worker_restarts": self._restarts,
+            "engines_opened": len(self._opened),
             "worker_load_s": round(max(loads, default=0.0), 3),
         }
 
