@@ -78,7 +78,7 @@ class TakeFinish:
     file: str | None
 
     def __call__(self, value: Mapping[str, Any]) -> dict[str, Any]:
-        """Of `{"samples", "sample_rate"}`, figures of the file and of the check, and its bytes where it is not put.
+        """Of `{"samples", "sample_rate"}`, figures of the file and of the check, and where it is or its bytes.
 
         Raises:
             RowError: `bad_take`, where it may not be aired; no file is written.
@@ -105,7 +105,7 @@ class TakeFinish:
         if self.file is None:
             return {**made, "blob": blob}
         store.put(self.file, blob)
-        return made
+        return {**made, "file": self.file}
 
 
 class Audio(Stage):
@@ -135,6 +135,8 @@ class Audio(Stage):
         self.url: str | None = job.config.output.url
         if self.url:
             store.check(self.url)
+            if job.label:  # a sweep's points would write over each other's takes
+                self.url = f"{self.url.rstrip('/')}/{job.checkpoint.path.name}"
         least, most = audio.seconds_per_word
         self.limits = TakeLimits(least_s_per_word=least, most_s_per_word=most)
         self.spoken = Spoken(job.checkpoint, self.retakes)
@@ -181,7 +183,7 @@ class Audio(Stage):
         """Writes the file, unless it was written where the samples were."""
         take: Take = request.context
         made = dict(output.value)
-        name = self._file(take_key(take.link.key, take.number))
+        name = made.pop("file", None) or self._file(take_key(take.link.key, take.number))
         if (blob := made.pop("blob", None)) is not None:
             path = self.job.checkpoint.path / name
             try:
