@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -84,20 +83,6 @@ def test_what_a_backend_does_not_open_for_is_told_as_it_is(connected):
     with pytest.raises(UserError, match="no such model"):
         with RayBackend(EchoSpec(fails="no such model"), SHAPE, "echo"):
             pass
-
-
-def test_a_worker_is_killed_and_its_rows_run_again(connected):
-    killed: list[int] = []
-
-    def kill(got: dict[str, Output]) -> None:
-        if len(got) > 8 and not killed:
-            killed.append(ray_processes("MapWorker")[0].pid)
-            os.kill(killed[0], signal.SIGKILL)
-
-    with RayBackend(EchoSpec(row_s=0.05), SHAPE, "echo") as backend:
-        got = answers(backend, rows(120), kill)
-    assert killed
-    assert said(got) == {str(i): i for i in range(120)}
 
 
 def test_leaving_early_leaves_no_worker(connected):
