@@ -88,7 +88,14 @@ class Display:
         if self.live and not self.quiet:
             from rich.live import Live
 
-            self._table = Live(get_renderable=self._render, console=self._console, refresh_per_second=4)
+            # Not redirected: Rich would show what engines print, which `chatter` has sent to a log.
+            self._table = Live(
+                get_renderable=self._render,
+                console=self._console,
+                refresh_per_second=4,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
             self._table.start()
         return self
 
