@@ -75,13 +75,17 @@ class Asr(Stage):
                 continue
             key = take_key(take.link.key, take.number)
             payload = {
-                "path": str((self.job.checkpoint.path / record["output"]["file"]).resolve()),
+                "path": self._where(record["output"]["file"]),
                 "script": take.script,
                 "language": self.config.language or take.link.dj.language,
                 "sampling": {**self.sampling, "seed": derive_seed(self.job.config.seed, "asr", key)},
             }
             extra = {"take": take_identity(record), "max_wer": self.config.max_wer}
             yield Hearing(key, payload, extra)
+
+    def _where(self, file: str) -> str:
+        """Where a take's file is: `output.url` may have put it elsewhere than in the checkpoint."""
+        return file if "://" in file else str((self.job.checkpoint.path / file).resolve())
 
     def output(self, request: Request, output: Output) -> dict[str, Any]:
         """What was heard, and how far it is from the script.

@@ -2,7 +2,7 @@
 
 A request is one take. Its payload:
 
-    path      of the take's sound file
+    path      of the take's sound file, or its URL
     script    what it was to say
     language  BCP 47 tag of it
     sampling  of vLLM
@@ -15,6 +15,7 @@ Upstream: vLLM's own transcription server (`WhisperForConditionalGeneration.get_
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -191,13 +192,14 @@ def load(path: str) -> np.ndarray:
     """
     import soundfile
 
+    from stages.sound import store
     from stages.sound.clip import Clip
     from stages.sound.resample import resample
 
     try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, RuntimeError) as e:  # libsndfile's errors are RuntimeErrors
-        raise RowError("unreadable", f"the take's file cannot be read: {e}") from e
+        samples, rate = soundfile.read(io.BytesIO(store.read(path)), dtype="float32", always_2d=True)
+    except Exception as e:  # libsndfile's own, and those of every store's library
+        raise RowError("unreadable", f"the take's file cannot be read: {' '.join(str(e).split())[:200]}") from e
     return resample(Clip(samples.mean(1), rate), RATE).samples
 
 
