@@ -257,7 +257,9 @@ class LlmSession:
         self.stats.footprint_mib = before - self._baseline
         self.stats.returned_mib = before - after
         left = after - self._baseline
-        allowed = 256.0 if memory.has_cuda() else max(0.1 * self.stats.footprint_mib, 64.0)
+        # Without a device it is this process's memory, which grows by what the run itself keeps (records, sound); an
+        # engine that is still there shows all the same, by its cache.
+        allowed = 256.0 if memory.has_cuda() else max(0.5 * self.stats.footprint_mib, 64.0)
         log.info(
             "closed %s in %.1f s: %.0f of %.0f MiB back",
             self.spec.model, self.stats.close_s, self.stats.returned_mib, self.stats.footprint_mib,
