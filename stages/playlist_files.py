@@ -247,10 +247,12 @@ def _spot_json(spot: Spot, start_next: float | None, gain_db: Callable[[Spot], f
 
 
 def _path(item: Item, root: Path | None, music: Path | None) -> str | None:
-    """The absolute path of an item's file, None when it has none that an M3U line can name and a player can open."""
+    """The absolute path or the URL of an item's file, None when an M3U line cannot name it or a player open it."""
     name, folder = (item.spot.file, root) if item.spot else (item.track.file, music)
     if not name:
         return None
+    if "://" in name:  # in an object store
+        return name if name.isprintable() else None
     path = ((folder or Path()) / name).absolute()
     return str(path) if path.is_file() and str(path).isprintable() else None
 

@@ -113,7 +113,7 @@ def _takes(outcome: Outcome, spoken: Spoken) -> Iterator[dict[str, Any]]:
             output = record["output"]
             yield {
                 "number": number,
-                "file": quote(output["file"]),
+                "file": quote(output["file"], safe="/:"),
                 "duration": output["duration_s"],
                 "lufs": output["lufs"],
                 "peak": output["true_peak_dbtp"],

@@ -252,7 +252,10 @@ const page = (() => {
   }
 
   /** Where a take's file is; one that is made anew has the same name, hence the time. */
-  const source = (take) => `${data.takes}${take.file}?${Math.round(take.made)}`;
+  const source = (take) => (isElsewhere(take.file) ? take.file : `${data.takes}${take.file}?${Math.round(take.made)}`);
+
+  /** Whether a file is not in the checkpoint but under output.url. */
+  const isElsewhere = (file) => /^(\/|\w+:\/\/)/.test(file);
 
   function verdict(link, draft, reasons) {
     if (draft.score === undefined) return draft.error ? null : el("p", { class: "note" }, "Not audited yet.");
