@@ -102,8 +102,11 @@ class WhisperSession(LlmSession):
         """
         flight: dict[str, _Listening] = {}
 
-        def pieces() -> Iterator[Request]:
+        def pieces() -> Iterator[Request | None]:
             for request in requests:
+                if request is None:  # nothing just now; see `engine.backend`
+                    yield None
+                    continue
                 made = self._pieces(request)
                 flight[request.key] = _Listening(request, [None] * len(made))
                 for i, piece in enumerate(made):

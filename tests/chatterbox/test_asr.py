@@ -204,6 +204,14 @@ def test_a_run_holds_every_take_against_its_script_and_hears_it_once(whisper, tm
     assert {k: r["output"] for k, r in lenient.items()} == {k: r["output"] for k, r in first.items()}
     assert outcome(tmp_path)["takes"] == 2 and shards(tmp_path, "audio") == takes
 
+    alone = {"stages": "asr"}
+    listening.append("audio.asr.max_wer=1000")
+    assert go(compose_job(tmp_path, *SHORT, *listening, **alone)).objective() is None
+    job = go(compose_job(tmp_path, *SHORT, *listening, "objective=word_error_rate", **alone))
+    found = [record["output"] for record in first.values()]
+    rate = sum(f["errors"] for f in found) / sum(f["words"] for f in found)
+    assert job.objective() == pytest.approx(rate, abs=1e-4)
+
 
 def outcome(folder) -> dict:
     import json
