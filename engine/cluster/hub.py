@@ -30,8 +30,8 @@ class Hub:
         self._news: list[tuple[Any, ...]] = []
         self._closing = asyncio.Event()
 
-    async def put(self, packs: dict[int, Any]) -> None:
-        """Further packs, as tables, numbered from 0 without gaps."""
+    async def put(self, packs: dict[int, bytes]) -> None:
+        """Further packs, numbered from 0 without gaps."""
         async with self._changed:
             self._packs |= packs
             self._put += len(packs)
@@ -105,10 +105,10 @@ class Source(Datasource):
 def _read(hub: Any) -> Iterator[Any]:
     import ray
 
-    from engine.cluster.packs import Pack, table
+    from engine.cluster.packs import Pack, packed, table
 
     number = 0
     while True:  # until the driver ends the execution
         for pack in ray.get(hub.get.remote(number)):
-            yield table(Pack(number, [])) if pack is None else pack
+            yield table(packed(Pack(number, [])) if pack is None else pack)
             number += 1

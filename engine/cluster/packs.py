@@ -47,11 +47,16 @@ def _pack(number: int, solo: bool, rows: list[tuple[str, Any, Any]]) -> Pack:
     return Pack(number, [Request(key, payload, finish=finish) for key, payload, finish in rows], solo)
 
 
-def table(*things: Pack | Answer) -> Any:
-    """A `pyarrow.Table` with a row for each."""
+def packed(thing: Pack | Answer) -> bytes:
+    """The thing as bytes."""
+    return pickle.dumps(thing, pickle.HIGHEST_PROTOCOL)
+
+
+def table(thing: bytes) -> Any:
+    """A `pyarrow.Table` of one row."""
     import pyarrow as pa
 
-    return pa.table({COLUMN: pa.array([pickle.dumps(t, pickle.HIGHEST_PROTOCOL) for t in things], pa.large_binary())})
+    return pa.table({COLUMN: pa.array([thing], pa.large_binary())})
 
 
 def things(table: Any) -> list[Any]:

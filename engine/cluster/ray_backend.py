@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from engine.backend import BackendSpec, BackendStats
 from engine.cluster.hub import Hub, Source
-from engine.cluster.packs import Pack, table, things
+from engine.cluster.packs import Pack, packed, things
 from engine.cluster.shape import PoolShape
 from engine.cluster.worker import Worker
 from engine.errors import EngineDied, EngineError
@@ -51,6 +51,7 @@ class RayBackend:
         self._hub: Any = None
         self._executor: Any = None
         self._packs: dict[int, Pack] = {}  # sent, not answered for
+        self._done: list[int] = []  # the hub need not keep these
         self._count = 0
         self._flight: set[str] = set()
         self._workers: dict[str, Any] = {}  # handles by name
@@ -91,6 +92,7 @@ class RayBackend:
         context = ray.data.DataContext.get_current().copy()
         context.enable_progress_bars = False
         context.target_max_block_size = 1  # a block a pack: none is held back until others fill it up
+        context._max_num_blocks_in_streaming_gen_buffer = 64  # packs under way from the source: 2 would wait for each
         context.max_consecutive_actor_init_deaths = 2 + self.shape.workers
         with ray.data.DataContext.current(context):
             source = ray.data.read_datasource(
@@ -217,6 +219,9 @@ class RayBackend:
                     outputs += self._take(event[1])
                 else:
                     self._note(event)
+            if self._done:
+                self._hub.done.remote(self._done)
+                self._done = []
             if outputs:
                 self._barren = 0
             yield outputs
@@ -229,13 +234,13 @@ class RayBackend:
         packs = [Pack(self._count + i, rows, solo) for i, (rows, solo) in enumerate(batches)]
         self._count += len(packs)
         self._packs |= {pack.number: pack for pack in packs}
-        self._hub.put.remote({pack.number: table(pack) for pack in packs})
+        self._hub.put.remote({pack.number: packed(pack) for pack in packs})
 
     def _take(self, answer: Any) -> list[Output]:
         pack = self._packs.pop(answer.number, None)
         if pack is None:  # a pack that ran twice
             return []
-        self._hub.done.remote([answer.number])
+        self._done.append(answer.number)
         outputs = [output for output in answer.outputs if output.key in self._flight]
         self._flight.difference_update(output.key for output in outputs)
         left = [request for request in pack.requests if request.key in self._flight]

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.backend import Backend, BackendSpec
-from engine.cluster.packs import Answer, Pack, table, things
+from engine.cluster.packs import Answer, Pack, packed, table, things
 from engine.errors import EngineDied, EngineError, VoicetrackError
 from engine.finish import finished
 from engine.records import Output, Request
@@ -87,7 +87,7 @@ class Worker:
         work = Work(pack)
         with self._changed:
             if self._closing or self._error is not None:
-                return table(Answer(pack.number))
+                return table(packed(Answer(pack.number)))
             self._waiting.append(work)
             self._changed.notify_all()
         work.over.wait()
@@ -99,7 +99,7 @@ class Worker:
         except Exception as e:
             self._fail(e)
             outputs = []
-        return table(Answer(pack.number, outputs, work.died))
+        return table(packed(Answer(pack.number, outputs, work.died)))
 
     def _live(self) -> None:
         """The engine's thread."""
