@@ -42,6 +42,18 @@ def test_every_request_gets_exactly_one_output(session):
     assert all(o.error is None and o.usage["output_tokens"] > 0 for o in outputs)
 
 
+def test_what_comes_late_joins_what_is_in_flight(session):
+    """A source that has nothing just now says None; the engine goes on, and need not run empty before it takes more."""
+
+    def source():
+        yield chat("long", max_tokens=200, ignore_eos=True)
+        for _ in range(20):
+            yield None
+        yield chat("late", max_tokens=4)
+
+    assert [o.key for o in session.stream(source())] == ["late", "long"]
+
+
 def test_requests_are_drawn_only_as_room_appears(session):
     drawn = 0
 
