@@ -13,6 +13,7 @@ from data.demo_models.grammar import Grammar, MissingFact
 from data.demo_models.names import Names, held_out
 from data.demo_models.scripts import fitting_words, opening, write_script
 from data.demo_models.verdicts import CRITERIA, DEFECTS, Scripts
+from tests.benchmarks.demo_models import broken_rules, sentence_count
 
 DRAWS = 60
 
@@ -59,6 +60,19 @@ def test_a_year_is_only_said_when_it_is_known():
             for name in ("Title", "Artist", "Next", "Themes"):
                 text = text.replace(brief.get(name, "\0"), "")
             assert not re.search(r"\b(seventies|eighties|nineties|two thousands|nineteen \w+)\b", text), text
+
+
+def test_a_full_stop_that_belongs_to_a_name_or_an_hour_ends_its_sentence():
+    song = {"Title": "O.P.P.", "Artist": "R.E.M."}
+    assert sentence_count('Hush now. This is "O.P.P." by R.E.M. Stay close.', song) == 3
+    assert sentence_count('That was R.E.M. with "O.P.P.", friends.', song) == 1
+    assert sentence_count("Look up, friends. It's 9:15 p.m.", {"Time": "9:15 p.m."}) == 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_scripts_break_no_rule_of_the_audit_stage(kind):
+    broken = [(rule, text) for brief, text, _ in draws(kind, "dot") if (rule := broken_rules(text, brief))]
+    assert len(broken) <= DRAWS // 10, broken  # a made-up word may be one that nobody can speak
 
 
 def test_an_alternative_that_lacks_its_fact_is_never_chosen():
