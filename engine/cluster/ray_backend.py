@@ -229,8 +229,6 @@ class RayBackend:
             if self._done:
                 self._hub.done.remote(self._done)
                 self._done = []
-            if outputs:
-                self._barren = 0
             yield outputs
             self._raise_error()
 
@@ -249,6 +247,8 @@ class RayBackend:
             return []
         self._done.append(answer.number)
         outputs = [output for output in answer.outputs if output.key in self._flight]
+        if outputs:
+            self._barren = 0
         self._flight.difference_update(output.key for output in outputs)
         left = [request for request in pack.requests if request.key in self._flight]
         if answer.died is not None:

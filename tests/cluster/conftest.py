@@ -13,6 +13,7 @@ from tests.reliability.stable import Stable
 
 ROOT = Path(__file__).resolve().parents[2]
 STORE = 100 * 2**20
+RAYLETS: set[int] = set()  # pids, of killed ones too
 QUICK = {"health_check_period_ms": 500, "health_check_timeout_ms": 2000, "health_check_failure_threshold": 3}
 
 
@@ -27,8 +28,12 @@ class Nodes:
         self.others = [self._add(), self._add()]
         self.address = self.cluster.address
 
+        RAYLETS.add(self.cluster.head_node.all_processes["raylet"][0].process.pid)
+
     def _add(self):
-        return self.cluster.add_node(num_cpus=1, object_store_memory=STORE)
+        node = self.cluster.add_node(num_cpus=1, object_store_memory=STORE)
+        RAYLETS.add(node.all_processes["raylet"][0].process.pid)
+        return node
 
     def kill_a_node(self) -> int:
         """`kill -9` of the raylet of a node that has a worker and not the driver; returns the raylet's pid."""
@@ -58,13 +63,13 @@ def _alive(node) -> bool:
 
 
 def ray_processes(name: str) -> list:
-    """Living processes of Ray tasks and actors called `name`, oldest first."""
+    """Living processes of this cluster's tasks and actors called `name`, oldest first."""
     import psutil
 
     found = []
-    for process in psutil.process_iter(["cmdline", "create_time", "status"]):
-        line = (process.info["cmdline"] or [""])[0]
-        if line.startswith("ray::") and name in line and process.info["status"] != psutil.STATUS_ZOMBIE:
+    for process in psutil.process_iter(["cmdline", "create_time", "status", "ppid"]):
+        line, living = (process.info["cmdline"] or [""])[0], process.info["status"] != psutil.STATUS_ZOMBIE
+        if line.startswith("ray::") and name in line and living and process.info["ppid"] in RAYLETS:
             found.append(process)
     return sorted(found, key=lambda p: p.info["create_time"])
 
@@ -89,12 +94,13 @@ def nodes() -> Iterator[Nodes]:
     try:
         yield nodes
     finally:
+        import psutil
         import ray
 
         ray.shutdown()
         for node in reversed(nodes.cluster.list_all_nodes()):  # the head last: the others would miss it
             node.kill_all_processes(check_alive=False, allow_graceful=True)
-        until(lambda: not ray_processes(""))
+        until(lambda: not any(map(psutil.pid_exists, RAYLETS)))
 
 
 @pytest.fixture(scope="session")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from engine.cluster.ray_backend import RayBackend
 from engine.cluster.shape import PoolShape
-from engine.errors import UserError
+from engine.errors import EngineError, UserError
 from engine.records import Output, Request
 from tests.cluster.conftest import ray_processes, until
 from tests.cluster.echo import EchoSpec, Where
@@ -92,3 +93,9 @@ def test_leaving_early_leaves_no_worker(connected):
                 if outputs:
                     raise KeyError("enough")
     until(lambda: not ray_processes("MapWorker"), 20)
+
+
+def test_an_engine_that_dies_of_every_row_is_given_up(connected):
+    with pytest.raises(EngineError, match="packs in a row gave nothing but dead workers"):
+        with RayBackend(EchoSpec(), replace(SHAPE, workers=1), "echo") as backend:
+            answers(backend, (replace(r, payload={"say": 0, "do": "die"}) for r in rows(400)))
