@@ -28,12 +28,10 @@ CPU_ENGINE = {
 TOGETHER = ("chatterbox", "cluster")  # folders that share costly files, or one Ray
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
+def pytest_itemcollected(item):
     """Let pytest-xdist keep each file, or folder of `TOGETHER`, in one process (`--dist loadgroup`)."""
-    for item in items:
-        first, *rest = item.path.relative_to(Path(__file__).parent).parts
-        item.add_marker(pytest.mark.xdist_group(first if first in TOGETHER else "/".join((first, *rest))))
+    first, *rest = item.path.relative_to(Path(__file__).parent).parts
+    item.add_marker(pytest.mark.xdist_group(first if first in TOGETHER else "/".join((first, *rest))))
 
 
 @pytest.fixture(scope="session")
