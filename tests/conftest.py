@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 
@@ -23,15 +22,6 @@ CPU_ENGINE = {
     "max_num_seqs": 32,
     "max_model_len": 2048,
 }
-
-
-TOGETHER = ("chatterbox", "cluster")  # folders that share costly files, or one Ray
-
-
-def pytest_itemcollected(item):
-    """Let pytest-xdist keep each file, or folder of `TOGETHER`, in one process (`--dist loadgroup`)."""
-    first, *rest = item.path.relative_to(Path(__file__).parent).parts
-    item.add_marker(pytest.mark.xdist_group(first if first in TOGETHER else "/".join((first, *rest))))
 
 
 @pytest.fixture(scope="session")
