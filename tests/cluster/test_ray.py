@@ -111,7 +111,7 @@ def test_an_engine_that_dies_of_every_row_is_given_up(connected):
             answers(backend, (replace(r, payload={"say": 0, "do": "die"}) for r in rows(400)))
 
 
-# Whole runs ------------------------------------------------------------------------------------------------------------
+# Whole runs ---------------------------------------------------------------------------------------------------------
 
 
 def on_ray(nodes: Nodes, *more: str) -> tuple[str, ...]:
