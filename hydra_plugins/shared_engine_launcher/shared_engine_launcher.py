@@ -11,7 +11,6 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-
 _TARGET = "hydra_plugins.shared_engine_launcher.shared_engine_launcher.SharedEngineLauncher"
 ConfigStore.instance().store(
     group="hydra/launcher", name="shared_engine", node={"_target_": _TARGET}, provider="voicetrack"

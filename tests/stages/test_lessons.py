@@ -115,7 +115,7 @@ def test_style_is_shown_by_the_djs_own_example_lines(prompts, sample):
 
 
 ODD = (
-    '"99 Paper Boats" - it\'s from 1984, and it\'s 10:30, well-known, half-past-ten-ish.',
+    "\"99 Paper Boats\" - it's from 1984, and it's 10:30, well-known, half-past-ten-ish.",
     "“(Don’t) Mind the Rain”… by Pearl Addison: 3 A.M., 2024; co-written, re-recorded.",
     "Radio Silence, 3 A.M. — Vela Nine & the #1 Söderholm/Ibáñez mix!",
 )
