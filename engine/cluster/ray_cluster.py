@@ -80,13 +80,16 @@ class RayCluster:
         return backend
 
     def _connect(self) -> None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        # Ray would start each worker through `uv run` where the driver was: slow, and not with the driver's extras.
+        # Ray reads this when it is imported.
+        os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
         try:
             import ray
         except ImportError as e:
             raise UserError(f"Ray cannot be imported ({e})", "cluster=ray", "install with --extra ray") from e
         if ray.is_initialized():
             return
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         address = self.address or os.environ.get("RAY_ADDRESS") or "local"
         options: dict[str, Any] = {"logging_level": "warning"}
         if address == "local":

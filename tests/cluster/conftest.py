@@ -11,6 +11,9 @@ import pytest
 
 from tests.reliability.stable import Stable
 
+# Before Ray is imported: its workers are to run in this environment, not in one made by `uv run`.
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+
 ROOT = Path(__file__).resolve().parents[2]
 STORE = 100 * 2**20
 RAYLETS: set[int] = set()  # pids, of killed ones too
