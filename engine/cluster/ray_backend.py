@@ -23,6 +23,7 @@ from engine.cluster.packs import Pack, packed, things
 from engine.cluster.shape import PoolShape
 from engine.cluster.worker import Worker
 from engine.errors import EngineDied, EngineError
+from engine.failures import first_line
 from engine.records import Output, Request
 
 log = logging.getLogger(__name__)
@@ -186,7 +187,7 @@ class RayBackend:
             case ("ended", error):
                 self._running = False
                 if self._error is None:
-                    why = _first_line(error) if error else "by itself"
+                    why = first_line(_cause(error)) if error else "by itself"
                     self._error = EngineDied(f"the Ray Data execution ended: {why}", self._flight)
 
     def _raise_error(self) -> None:
@@ -344,7 +345,6 @@ class RayBackend:
         }
 
 
-def _first_line(error: BaseException) -> str:
-    cause = getattr(error, "cause", None) or error.__cause__ or error
-    text = " ".join(str(cause).split())
-    return text[:300] + "…" if len(text) > 300 else text or type(error).__name__
+def _cause(error: BaseException) -> BaseException:
+    """What Ray's own error was raised for."""
+    return getattr(error, "cause", None) or error.__cause__ or error
