@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -43,11 +44,17 @@ def browser():
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = 15.0) -> Any:
-    """Wait until `condition()` is true; returns it."""
+    """Wait until `condition()` is true; returns it.
+
+    An element that the page replaces while the condition looks at it is looked for again.
+    """
+    from selenium.common.exceptions import StaleElementReferenceException
+
     deadline = time.monotonic() + seconds
     while True:
-        if value := condition():
-            return value
+        with contextlib.suppress(StaleElementReferenceException):
+            if value := condition():
+                return value
         assert time.monotonic() < deadline, f"waited {seconds} s in vain: {what}"
         time.sleep(0.03)
 
