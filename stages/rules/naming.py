@@ -10,11 +10,18 @@ from stages.link import Link
 from stages.rules.names import Names
 from stages.rules.registry import rule
 from stages.rules.spelling import SMALL, name_of
-from stages.rules.text import ARTIST, MARKS, TITLE, Script
+from stages.rules.text import ARTIST, MARKS, NEXT_TITLE, TITLE, Script
 
-_BY_OTHER = re.compile(
-    rf"{TITLE}[,.]?\s+by\s+(?![{MARKS}])((?:the\s+|The\s+)?[A-Z][^\s.,;:!?—]*(?:\s+(?:&|and|[A-Z][^\s.,;:!?—]*))*)"
-)
+
+def _by_other(title: str) -> re.Pattern:
+    """A title, as it is masked, credited to a name that is none of the link's own."""
+    name = r"[^\s.,;:!?—]*"
+    return re.compile(
+        rf"{title}[,.]?\s+by\s+(?![{MARKS}])((?:the\s+|The\s+)?[A-Z]{name}(?:\s+(?:&{name}|and|[A-Z]{name}))*)"
+    )
+
+
+_BY_OTHER, _NEXT_BY_OTHER = _by_other(TITLE), _by_other(NEXT_TITLE)
 _OTHER_BY = re.compile(rf'"([^"{MARKS}]{{2,60}}?)[,.]?",?\s+by\s+{ARTIST}')
 _POSSESSIVE = re.compile(rf"{ARTIST}'s?\s+\"([^\"{MARKS}]{{2,60}})\"")
 
@@ -49,6 +56,12 @@ def names_artist(script: Script, link: Link, options: Mapping[str, Any], names: 
         yield f"names only part of the artist: say {artist} exactly"
     if m := _BY_OTHER.search(script.masked):
         yield f"credits the song to {m[1]}: it is by {artist}"
+
+
+@rule("the next song credited to somebody else", subjects=("song",))
+def next_credit(script: Script, link: Link, options: Mapping[str, Any], names: Names) -> Iterator[str]:
+    if m := _NEXT_BY_OTHER.search(script.masked):
+        yield f"credits the next song to {m[1]}: it is by {link.next_song.artist}"
 
 
 def _same(script: Script, link: Link) -> bool:

@@ -132,6 +132,16 @@ def test_another_song_of_the_catalog_is_refused_but_the_next_one_is_not():
     assert not hits(script, link("outro", next_song=tide), names)
 
 
+def test_the_next_song_is_credited_to_its_own_artist():
+    tram = Song("s3", "Number 9 Tram", "Harlan & the Night Shift")
+    outro = link("outro", next_song=tram)
+    script = "That was Slow Ferry Home by Birch Street Choir. Next off the bus, Number 9 Tram"
+    assert hits(f"{script} by Harlan &le Vasseur.", outro) == {"next_credit"}
+    assert not hits(f"{script} by Harlan & the Night Shift.", outro)
+    assert not hits(f"{script} by Harlan and the Night Shift, Port Amity.", outro)
+    assert not hits(f"{script}, by the harbour.", outro)
+
+
 def test_a_dj_may_not_introduce_itself_as_another():
     names = Names.of([], [MARLOW, DOT])
     assert hits("I'm Dot Calloway. " + OK, link(), names) == {"wrong_dj"}
