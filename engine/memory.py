@@ -46,6 +46,8 @@ def settle(baseline: float, footprint: float, timeout: float = 30.0) -> float:
         # Settled: back where it was, or no longer falling between two looks.
         if now <= target or last - now < 1.0 or time.monotonic() > deadline:
             return now
+        if now - baseline > 0.25 * footprint:
+            gc.unfreeze()  # what the engine hangs on may have been frozen with everything else
         last = now
         time.sleep(0.2)
 

@@ -279,11 +279,11 @@ class LlmSession:
             with contextlib.suppress(Exception):  # a dead engine cannot be asked to stop
                 llm.llm_engine.engine_core.shutdown()
         del llm
-        gc.collect()
         with contextlib.suppress(ImportError):
             from vllm.distributed import cleanup_dist_env_and_memory
 
-            cleanup_dist_env_and_memory()
+            cleanup_dist_env_and_memory()  # collects garbage, too
+        gc.freeze()  # vLLM has unfrozen it all, see load_vllm
         for name, value in self._env.items():
             if value is None:
                 os.environ.pop(name, None)

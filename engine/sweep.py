@@ -89,7 +89,7 @@ def launch(
 
 def _collect(context: Any, config: DictConfig, overrides: list[str], number: int) -> tuple[DictConfig, str, JobReturn]:
     """The point's config, resolved while Hydra's own values (`${hydra:…}`) are this point's; and its folder."""
-    point = context.config_loader.load_sweep_config(config, overrides)
+    point = context.config_loader.take(config, overrides)
     with open_dict(point):
         point.hydra.job.id = point.hydra.job.num = number
     taken: list[tuple[DictConfig, str]] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -13,22 +14,39 @@ from engine.errors import UserError
 def load_vllm() -> Any:
     """Import what an engine runs, so that code is not counted as the engine's memory; returns `vllm.LLM`.
 
+    The garbage collector is told to leave alone all that is there by now (`gc.freeze`). It is code, through which every
+    one of the many collections that vLLM asks for would go again, half a second each.
+
     Raises:
         UserError: vLLM is not installed, or not as this machine needs it.
     """
-    try:
-        from vllm import LLM, envs
-        from vllm.platforms import current_platform
-    except ImportError as e:
-        raise UserError(
-            f"vLLM cannot be imported ({e})", "environment", "install with --extra cpu or --extra cuda"
-        ) from e
-    if current_platform.is_cpu():
-        import vllm.v1.worker.cpu_worker  # noqa: F401
+    with _no_collecting():
+        try:
+            from vllm import LLM, envs
+            from vllm.platforms import current_platform
+        except ImportError as e:
+            raise UserError(
+                f"vLLM cannot be imported ({e})", "environment", "install with --extra cpu or --extra cuda"
+            ) from e
+        if current_platform.is_cpu():
+            import vllm.v1.worker.cpu_worker  # noqa: F401
+        gc.freeze()
     # vLLM freezes its environment variables when an engine starts; this engine may need others.
     if (thaw := getattr(envs, "disable_envs_cache", None)) is not None:
         thaw()
     return LLM
+
+
+@contextlib.contextmanager
+def _no_collecting() -> Iterator[None]:
+    """Code that is being imported is no garbage; looking for some takes a third of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 @contextlib.contextmanager
