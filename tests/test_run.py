@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -12,15 +11,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-ROOT = Path(__file__).parents[1]
-
-
-def engine(*arguments: str, cwd: Path = ROOT, timeout: float = 900) -> subprocess.CompletedProcess:
-    """Run `python -m engine` with `arguments`."""
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, "-m", "engine", *arguments], cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout
-    )
+from tests.command import ROOT, cold, engine
 
 
 def shards(folder: Path, stage: str) -> dict[str, dict]:
@@ -40,7 +31,7 @@ SELECTION = ("select.songs=[s01,s02]", "generation.candidates=2", "generation.ro
 def run(tmp_path_factory):
     """A finished run of all stages on part of the sample station."""
     folder = tmp_path_factory.mktemp("run")
-    done = engine("+stage=all", *SELECTION, f"checkpoint.path={folder}")
+    done = cold("+stage=all", *SELECTION, f"checkpoint.path={folder}")
     assert done.returncode == 0, done.stdout + done.stderr
     return folder, done
 

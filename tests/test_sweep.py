@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,7 +11,8 @@ import pytest
 import yaml
 
 from engine.sweep import point_name
-from tests.test_run import ROOT, engine, shards
+from tests.command import begun, cold, engine
+from tests.test_run import shards
 
 SELECTION = ("+stage=generate", "select.limit=4")
 TWO = "writer.sampling.temperature=0.6,0.8"
@@ -126,17 +125,12 @@ def test_every_point_has_the_files_of_takes_it_shares(tmp_path):
 def test_killed_in_the_middle_and_issued_again_no_finished_row_is_redone(tmp_path):
     arguments = ["-m", "+stage=generate", "select.limit=30", "writer.sampling.temperature=0.5,0.6,0.7,0.8",
                  "++writer.engine.max_num_seqs=4", f"hydra.sweep.dir={tmp_path}"]  # fmt: skip
-    running = subprocess.Popen(
-        [sys.executable, "-m", "engine", *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    running = begun(*arguments)
     deadline = time.monotonic() + 240
-    try:
-        while _lines(tmp_path) < 25 and time.monotonic() < deadline and running.poll() is None:
-            time.sleep(0.02)
-        running.send_signal(signal.SIGKILL)
-    finally:
-        running.kill()
-        running.wait()
+    while _lines(tmp_path) < 25 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    running.kill()
+    assert running.wait().code == -signal.SIGKILL
     kept = {p: [line for line in p.read_bytes().split(b"\n")[:-1]] for p in tmp_path.glob("*/generate/*.jsonl")}
     assert 25 <= sum(map(len, kept.values())) < 120
     done = engine(*arguments)
@@ -163,8 +157,8 @@ def _lines(folder: Path) -> int:
 )
 def test_other_launchers_give_the_same_rows(sweep, tmp_path, launcher):
     folder, _ = sweep
-    done = engine("-m", *SELECTION, "writer.sampling.temperature=0.6", "writer.sampling.top_p=0.9", *launcher,
-                  f"hydra.sweep.dir={tmp_path}")  # fmt: skip
+    done = cold("-m", *SELECTION, "writer.sampling.temperature=0.6", "writer.sampling.top_p=0.9", *launcher,
+                f"hydra.sweep.dir={tmp_path}")  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     settings = ("writer.sampling.temperature=0.6", "writer.sampling.top_p=0.9")
     assert scripts(point(tmp_path, *settings)) == scripts(point(folder, *settings))

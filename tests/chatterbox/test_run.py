@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 import soundfile
 
 from tests.chatterbox.whisper import write_tiny_whisper
-from tests.test_run import ROOT, engine, shards
+from tests.command import begun, engine
+from tests.test_run import shards
 
 
 @pytest.fixture(scope="module")
@@ -31,16 +30,12 @@ def arguments(turbo_folder, tmp_path_factory):
 
 def killed_once(arguments, when) -> None:
     """Run until `when()`, then kill."""
-    command = [sys.executable, "-m", "engine", *arguments]
-    running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    running = begun(*arguments)
     deadline = time.monotonic() + 400
-    try:
-        while not (when() or running.poll() is not None or time.monotonic() > deadline):
-            time.sleep(0.1)
-        running.send_signal(signal.SIGKILL)
-    finally:
-        running.kill()
-        running.wait()
+    while not when() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    running.kill()
+    assert running.wait().code == -signal.SIGKILL
 
 
 def test_turbo_speaks_killed_once_and_resumed(arguments, tmp_path):
