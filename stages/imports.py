@@ -20,7 +20,8 @@ import orjson
 from engine.errors import UserError
 from stages.files import clean, os_problem, read_text
 from stages.ids import safe_id
-from stages.lyrics import Coverage, parse_lyrics
+from stages.lyrics import parse_lyrics
+from stages.lyrics_join import Coverage
 from stages.music import read_music
 from stages.station import Station
 from stages.tables import TABLES, read_table

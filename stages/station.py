@@ -18,7 +18,7 @@ from stages.forecast import load_forecasts, parse_clock, spoken_clock
 from stages.ids import nearest
 from stages.kinds import TEMPLATE_LIMIT, Kind, load_kind
 from stages.link import DJ, ClockTime, Forecast, Link, Song
-from stages.lyrics import Coverage, join_lyrics
+from stages.lyrics_join import Coverage, join_lyrics
 from stages.select import selected
 
 _KEYS = ("name", "place", "language", "clock", "times", "temperature_unit")

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from engine.errors import UserError
 from stages.link import Song
-from stages.lyrics import JOIN_AT, SURE_AT, join_lyrics, parse_lyrics
+from stages.lyrics import parse_lyrics
+from stages.lyrics_join import JOIN_AT, SURE_AT, join_lyrics
 from stages.station import Station
 
 TEXT = "First line here,\nsecond line there.\n\nAnother verse."
