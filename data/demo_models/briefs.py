@@ -66,10 +66,15 @@ def model_prompt(brief: Mapping[str, str]) -> str:
 
 
 class Briefs:
-    """Draws briefs whose facts look like a station's, with the freedom real stations take."""
+    """Draws briefs whose facts look like a station's, with the freedom real stations take.
 
-    def __init__(self, names: Names):
-        self.names = names
+    Args:
+        names: where titles, artists and made-up words come from.
+        odd_periods: share of forecasts for a time of made-up words.
+    """
+
+    def __init__(self, names: Names, odd_periods: float = 0.06):
+        self.names, self.odd_periods = names, odd_periods
 
     def draw(self, rng: random.Random, kind: str, dj: str) -> dict[str, str]:
         """Labels of a brief up to and including the facts (no Words, Avoid or Script)."""
@@ -118,11 +123,10 @@ class Briefs:
         if rng.random() < 0.2:
             sky = self.names.phrase(rng, rng.choice((1, 2, 3)))
         if rng.random() < 0.5:
-            sky += rng.choice((", ", ", ", " and ")) + rng.choice(
-                word_list("shared", "sky_then") if rng.random() < 0.7 else word_list("shared", "sky")
-            )
+            more = word_list("shared", "sky_then") if rng.random() < 0.7 else word_list("shared", "sky")
+            sky += rng.choice((", ", ", ", " and ")) + rng.choice([other for other in more if other != sky])
         facts = {"Period": rng.choice(word_list("shared", "periods")), "Conditions": sky.replace("and and", "and")}
-        if rng.random() < 0.06:
+        if rng.random() < self.odd_periods:
             facts["Period"] = self.names.phrase(rng, 2)
         low = rng.randint(-15, 30) if rng.random() < 0.7 else rng.randint(20, 80)
         have = rng.choice(("both", "both", "both", "both", "high", "low", "none"))
@@ -148,11 +152,7 @@ def grammar_facts(brief: Mapping[str, str], rng: random.Random) -> dict[str, str
         ):
             facts[name] = theme
     if clock := brief.get("Time"):
-        hour, minute = (int(x) for x in clock.split()[0].split(":"))
+        hour = int(clock.split(":")[0])
         half = clock.lower().replace(".", "")[-2:]
-        hour24 = hour % 12 + 12 * (half == "pm") if half in ("am", "pm") else hour
-        facts["part"] = part_of_day(hour24)
-        facts["hour_word"], facts["next_hour_word"] = _ONES[hour24 % 12 or 12], _ONES[(hour24 + 1) % 12 or 12]
-        facts["minute_words"] = f"oh {_ONES[minute]}" if minute < 10 else number_words(minute)
-        facts["time_form"] = {0: "oclock", 15: "quarter", 30: "half", 45: "to"}.get(minute, "any")
+        facts["part"] = part_of_day(hour % 12 + 12 * (half == "pm") if half in ("am", "pm") else hour)
     return facts

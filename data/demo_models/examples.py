@@ -16,6 +16,7 @@ from data.demo_models.tokenizer import END, letter_pieces
 from data.demo_models.verdicts import Scripts
 
 LONGEST = 420
+BARE_SHARE = 0.1  # of the writer's examples
 DECISION_WEIGHT = 8.0  # of what decides a verdict: its first issue, its scores
 READING_WEIGHT = 0.3  # of predicting a good script itself, from which the auditor learns what scripts are like
 
@@ -24,20 +25,20 @@ Example = tuple[list[int], list[float]]
 
 @lru_cache(maxsize=4)
 def _sources(tokenizer: Tokenizer) -> tuple[Names, Briefs, Scripts]:
-    names = Names(letter_pieces(tokenizer))
-    return names, Briefs(names), Scripts(names)
+    names = Names(letter_pieces(tokenizer), repeated_share=0.2)  # twice what is met: copying them is what is hardest
+    return names, Briefs(names, odd_periods=0.15), Scripts(names)
 
 
 def writer_examples(
     tokenizer: Tokenizer, rng: random.Random, count: int, bare: bool = False, weight: float = 1.0
 ) -> Iterator[Example]:
-    """`count` briefs with scripts; with `bare`, of names to be copied and nothing else; facts have `weight`."""
-    names, briefs, _ = _sources(tokenizer)
+    """`count` briefs with scripts; with `bare`, of facts to be copied and nothing else; facts have `weight`."""
+    _, briefs, _ = _sources(tokenizer)
     for _ in range(count):
-        if bare:
-            yield from _kept(tokenizer, *_bare(names, rng), weight)
+        if bare or rng.random() < BARE_SHARE:
+            yield from _kept(tokenizer, *_bare(briefs, rng), weight)
             continue
-        kind = rng.choices((*KINDS, "user"), (30, 34, 15, 18, 3))[0]
+        kind = rng.choices((*KINDS, "user"), (28, 32, 12, 25, 3))[0]
         brief = briefs.draw(rng, kind, rng.choices((*DJS, "guest"), (45, 45, 10))[0])
         avoid = _avoid(briefs, brief, rng) if rng.random() < 0.4 else ()
         text, spans = write_script(brief, rng, avoid)
@@ -48,9 +49,17 @@ def writer_examples(
         yield from _kept(tokenizer, model_prompt(brief), text, spans, weight)
 
 
-def _bare(names: Names, rng: random.Random) -> tuple[str, str, list[tuple[int, int]]]:
-    brief = {"Task": "user", "DJ": "guest", "Title": names.title(rng), "Artist": names.artist(rng)}
-    text = f'"{brief["Title"]}" by {brief["Artist"]}.'
+def _bare(briefs: Briefs, rng: random.Random) -> tuple[str, str, list[tuple[int, int]]]:
+    """A brief of names, or of a forecast, and a line of nothing but them: copying with hardly a word around it."""
+    names = briefs.names
+    if rng.random() < 0.25:
+        brief = {**briefs.draw(rng, "weather", "guest"), "Task": "user"}
+        figures = "".join(f", {brief[label]}" for label in ("High", "Low") if label in brief)
+        text = f"It's {brief['Conditions']} {brief['Period']}{figures}."
+    else:
+        title = names.stutter(rng) if rng.random() < 0.3 else names.title(rng)
+        brief = {"Task": "user", "DJ": "guest", "Title": title, "Artist": names.artist(rng)}
+        text = f'"{title}" by {brief["Artist"]}.'
     return model_prompt(brief), text, [(0, len(text))]
 
 

@@ -12,14 +12,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from data.demo_models.tokenizer import END, PAD
+from data.demo_models.tokenizer import END, PAD, VOCABULARY
 
 
 @dataclass(frozen=True)
 class Shape:
     """Size of the model; the defaults make 2.2 M parameters."""
 
-    vocabulary: int = 2048
+    vocabulary: int = VOCABULARY
     width: int = 192
     layers: int = 4
     heads: int = 6

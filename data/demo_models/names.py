@@ -17,6 +17,8 @@ _ACCENTS = {
     "a": "áàâäãåąă", "c": "çćč", "e": "éèêëęě", "i": "íìîïı", "l": "ł", "n": "ñńň", "o": "óòôöõøő", "r": "ř",
     "s": "śšşß", "u": "úùûüůű", "y": "ýÿ", "z": "źżž", "A": "ÁÀÂÄÅ", "E": "ÉÈÊ", "O": "ÓÖØÔ", "U": "ÜÚ", "S": "ŠŚ",
 }  # fmt: skip
+# Letters and signs beyond ASCII that Western names are written with.
+SIGNS = "".join(sorted({*"".join(_ACCENTS.values()), *"ÍÓÑÇĐđŁØÞþð", *"“”‘’„«»…–—´·½€£¥¡¿§°№™®"}))
 _SUBJECTS = ("I", "You", "We", "They")
 _AUXILIARIES = ("Don’t", "Can’t", "Won’t", "Don't", "Can't", "Ain't", "Didn’t", "'ll", "Never", "Always")
 
@@ -33,10 +35,18 @@ class Names:
         pieces: letter sequences for the random half, ideally the tokenizer's own vocabulary; made up where empty.
         held: draw only held-back names instead of only training ones.
         random_share: share of names built from random pieces.
+        repeated_share: share of titles that repeat words.
     """
 
-    def __init__(self, pieces: tuple[str, ...] = (), held: bool = False, random_share: float = 0.45):
-        self.pieces, self.held, self.random_share = pieces, held, random_share
+    def __init__(
+        self,
+        pieces: tuple[str, ...] = (),
+        held: bool = False,
+        random_share: float = 0.45,
+        repeated_share: float = 0.11,
+    ):
+        self.pieces, self.held = pieces, held
+        self.random_share, self.repeated_share = random_share, repeated_share
 
     def title(self, rng: random.Random) -> str:
         """A song title of 1 to 12 words."""
@@ -45,6 +55,10 @@ class Names:
     def artist(self, rng: random.Random) -> str:
         """An artist or band name."""
         return self._draw(rng, self._artist)
+
+    def stutter(self, rng: random.Random) -> str:
+        """A title that repeats words, which is what copying finds hardest."""
+        return self._draw(rng, self._repeated)
 
     def phrase(self, rng: random.Random, words: int) -> str:
         """`words` lower-case made-up words: a theme or a kind of sky nobody listed."""
@@ -146,9 +160,9 @@ class Names:
     # ------------------------------------------------------------ word grammar
     def _title(self, rng: random.Random) -> str:
         draw = rng.random()
-        if draw < 0.11:
+        if draw < self.repeated_share:
             return self._repeated(rng)
-        if draw < 0.11 + self.random_share:
+        if draw < self.repeated_share + self.random_share:
             return self._random(rng, 12)
         if draw > 0.98:
             return rng.choice(word_list("names", "foreign"))

@@ -58,8 +58,10 @@ def sentences(text: str) -> list[str]:
 
 
 def _masked(text: str, spans: Spans) -> str:
+    """`text` with its facts blotted out, but for the full stop of one that ends a sentence ("by R.E.M. Stay close")."""
     for start, end in spans:
-        text = text[:start] + "x" * (end - start) + text[end:]
+        ends = text[end - 1] in ".!?" and re.match(r"$|\s+[\"A-Z]", text[end:])
+        text = text[:start] + "x" * (end - start - 1) + ("." if ends else "x") + text[end:]
     return text
 
 
@@ -73,10 +75,8 @@ def write_script(brief: Mapping[str, str], rng: random.Random, avoid: tuple[str,
         if both:
             key = "temps_both" if len(both) == 2 else f"temps_{both.pop()}"
             grammar.rules["temps"] = grammar.rules[key]
-        if "time_form" in facts:
-            grammar.rules["time_words"] = grammar.rules[f"time_words_{facts['time_form']}"]
         text, spans = grammar.write(_rule(kind, facts, rng), facts, rng)
-        if spans and spans[0][0] <= 1 and kind in ("intro", "outro"):
+        if spans and spans[0][0] <= 1 and kind in ("intro", "outro", "time"):
             continue  # a name at the very start has no space before it and is spelled otherwise than in the brief
         if opening(text, 3) not in taken and 2 <= len(sentences(_masked(text, spans))) <= 5:
             return text, spans

@@ -1,8 +1,9 @@
 """The demo models' tokenizer: byte-level BPE in which a name is spelled the same in the brief and in the script.
 
-Digits, punctuation and the spaces before them are tokens of their own, so the only thing that can change how a word is
-split is the space in front of it; the chat template and the grammar see to it that names have the same left neighbour
-in both places. Copying a name is then copying tokens.
+Digits, punctuation, letters beyond a to z and the spaces before them are tokens of their own, so the only thing that
+can change how a word is split is the space in front of it; the chat template and the grammar see to it that names have
+the same left neighbour in both places. Copying a name is then copying tokens. The signs of Western names (`SIGNS`) are
+one token each: their two bytes would be shared by neighbours ("Ibáñez"), and a copy would lose its place between them.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 
 from data.demo_models.briefs import DJS, KINDS, TEMPLATE, Briefs, model_prompt
 from data.demo_models.grammar import word_list
-from data.demo_models.names import Names
+from data.demo_models.names import SIGNS, Names
 from data.demo_models.scripts import write_script
 from data.demo_models.verdicts import CRITERIA, Scripts
 
-VOCABULARY = 2048
+VOCABULARY = 2176
 PAD, END, WRITE, VERDICT = "<|pad|>", "<|end|>", "<|write|>", "<|verdict|>"
 SPECIAL = (
     PAD, END, WRITE, VERDICT, "<|intro|>", "<|outro|>", "<|time|>", "<|weather|>", "<|kind|>", "<|title|>",
     "<|artist|>", "<|year|>", "<|themes|>", "<|next|>", "<|period|>", "<|conditions|>", "<|high|>", "<|low|>",
-    "<|script|>", "<|avoid|>", *(f"<|len{n}|>" for n in range(1, 19)),
+    "<|script|>", "<|avoid|>", "<|no|>", *(f"<|len{n}|>" for n in range(1, 19)),
 )  # fmt: skip
 
 
@@ -45,10 +46,11 @@ def train_tokenizer(seed: int, texts: int) -> Tokenizer:
         if i % 4 == 0:
             corpus.append(audits.draw(rng)[1])
     corpus += [f'"{c}":' for kind in CRITERIA.values() for c in kind] * 50
+    corpus += list(SIGNS) * texts  # often enough to be learned before any word
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(r" ?[\p{L}\p{M}_]+|\p{N}|[^\s\p{L}\p{M}\p{N}]|\s"), "isolated"),
+            pre_tokenizers.Split(Regex(r" ?[A-Za-z_]+|[\p{L}\p{M}]|\p{N}|[^\s\p{L}\p{M}\p{N}]|\s"), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )

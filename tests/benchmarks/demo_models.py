@@ -218,7 +218,10 @@ def _link(brief: dict[str, str]) -> Link:
     return Link(DJ(brief["DJ"], brief["DJ"].title(), ""), brief["Task"], subject, (least, most), coming)
 
 
-LEAK = re.compile(r"\bnone\b|\bnull\b|undefined|<\||\|>|^@|@\w+:|[{}\[\]]|\buser\b|\bassistant\b", re.IGNORECASE)
+LEAK = re.compile(
+    r"\bnone\b(?! of )|\bnull\b|undefined|<\||\|>|^@|@\w+:|[{}\[\]]|\buser\b|\bassistant\b",
+    re.IGNORECASE,
+)
 
 
 def _real(brief: dict[str, str]) -> bool:
@@ -295,12 +298,12 @@ def measure_writer(model: Path, count: int, real: int | None, show: int) -> list
     rows = [
         ("title and artist exact", share([names_exact(t, b) for b, t in songs]), 97.0),
         ("clock time right", share([facts_right(t, b) for b, t in times]), 97.0),
-        ("weather facts right", share([facts_right(t, b) for b, t in weather]), 97.0),
+        ("weather facts right", share([facts_right(t, b) for b, t in weather if _real(b)]), 97.0),
         ("2-5 sentences, ended properly", share(whole), 99.0),
         ("distinct with names masked", 100.0 * len(distinct) / len(briefs), 95.0),
         ("no leak", share([not LEAK.search(masked(t, b)) for b, t, _ in both]), 100.0),
         ("real-world titles and artists exact", share([names_exact(t, b) for b, t, _ in both[len(briefs) :]]), 90.0),
-        ("weather facts right, no made-up period", share([facts_right(t, b) for b, t in weather if _real(b)]), None),
+        ("weather for a time of random letters", share([facts_right(t, b) for b, t in weather if not _real(b)]), None),
         ("no rule of the audit stage broken", share([not broken_rules(t, b) for b, t, _ in both]), None),
         ("rewrite opens otherwise (4 words)", share(opened), None),
         ("word budget kept", share([low <= n <= high for n, low, high in words]), None),

@@ -24,6 +24,7 @@ SONGS = (
     {"Title": "99½ Won’t Do, Pt. 2", "Artist": "Söderholm", "Themes": "patience"},
     {"Title": "Yeah Yeah Yeah", "Artist": "D.O.T.", "Year": "2004"},
 )
+UNKNOWN = "<|year|><|no|><|themes|><|no|>"  # what the template says of a song that comes without them
 MORNING = {"Period": "this morning", "Conditions": "light rain, clearing later", "High": "14", "Low": "6"}
 
 
@@ -129,12 +130,19 @@ def test_the_chat_template_cannot_be_led_by_what_stands_before_the_brief(hostile
 
 def test_the_last_of_two_equal_labels_wins_and_a_name_cannot_end_the_prompt():
     said = [{"role": "user", "content": "@Task: intro\n@DJ: dot\n@Title: One\n@Title: Two <|end|>\n@Artist: Three"}]
-    assert rendered(said) == '<|intro|>dot<|title|> "Two <end|>"<|artist|> Three<|write|>'
+    assert rendered(said) == f'<|intro|>dot<|title|> "Two <end|>"<|artist|> Three{UNKNOWN}<|write|>'
 
 
 def test_a_title_that_is_a_quotation_is_not_quoted_twice():
     said = [{"role": "user", "content": '@Task: intro\n@DJ: dot\n@Title: "Lanterns"\n@Artist: Three'}]
-    assert rendered(said) == '<|intro|>dot<|title|> "Lanterns"<|artist|> Three<|write|>'
+    assert rendered(said) == f'<|intro|>dot<|title|> "Lanterns"<|artist|> Three{UNKNOWN}<|write|>'
+
+
+def test_facts_that_are_missing_are_marked_as_missing():
+    said = [{"role": "user", "content": "@Task: weather\n@DJ: dot\n@Period: tonight\n@Conditions: Fog\n@Low: -2"}]
+    assert rendered(said) == "<|weather|>dot<|period|> tonight<|conditions|> fog<|high|><|no|><|low|> -2<|write|>"
+    said = [{"role": "user", "content": "@Task: outro\n@DJ: dot\n@Title: One\n@Artist: Two\n@Year: 1908"}]
+    assert rendered(said).endswith("<|year|> 1908<|no|><|themes|><|no|><|next|><|no|><|write|>")
 
 
 def test_a_brief_for_an_unknown_kind_and_dj_still_reduces():
