@@ -74,7 +74,7 @@ def test_thousands_of_damaged_files_give_a_station_or_one_clear_error(station_fo
 
 
 @given(st.text("ab:[]{}&*!?-|>%@`'\"#,\n\t 01.~\\", max_size=60) | st.text(max_size=60))
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=2500, deadline=None)
 def test_any_text_is_yaml_or_one_clear_error(text):
     try:
         parse_yaml(text, "x.yaml")
@@ -83,7 +83,7 @@ def test_any_text_is_yaml_or_one_clear_error(text):
 
 
 @given(st.binary(max_size=80))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=1100, deadline=None)
 def test_any_bytes_are_a_forecast_or_one_clear_error(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "forecast.json"
     path.write_bytes(data)
