@@ -158,6 +158,14 @@ class OutputConfig:
 
 
 @dataclass
+class PlaylistConfig:
+    """The programme made for each DJ."""
+
+    start: Optional[str] = None  # HH:MM; null: at the clock of a link, the one that lets most others be placed
+    hours: Optional[float] = None  # the songs come round again until it is this long; null plays them once
+
+
+@dataclass
 class ClusterConfig:
     """Where engines run: group `cluster`; see engine.cluster.shape and docs/scaling.md."""
 
@@ -200,6 +208,7 @@ class Config:
     audio: AudioConfig = field(default_factory=AudioConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
+    playlist: PlaylistConfig = field(default_factory=PlaylistConfig)
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
     review: ReviewConfig = field(default_factory=ReviewConfig)
     seed: int = 0  # every row's seed is derived from it and the row's key

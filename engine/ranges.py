@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 
 from omegaconf import DictConfig, OmegaConf
@@ -21,6 +22,7 @@ _RANGES: dict[str, tuple[float, float, bool]] = {
     "audit.votes": (1, 1000, True),
     "audio.retakes": (0, 1000, True),
     "audio.asr.max_wer": (0, math.inf, True),
+    "playlist.hours": (0, 168, False),
     "checkpoint.shard_mib": (0, 1 << 19, False),  # an index entry has 40 bits for a place in a shard
     "seed": (-(2**63), 2**63 - 1, True),
 }
@@ -48,6 +50,8 @@ def check_ranges(config: DictConfig) -> None:
         errors.append(
             UserError(f"must be the least and the most, is {pace}", "audio.seconds_per_word", "as in [0.2, 1.2]")
         )
+    if (start := config.playlist.start) is not None and not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", start):
+        errors.append(UserError(f"must be a time of day, is {start!r}", "playlist.start", "as in 06:00"))
     for key in ("writer.model", "auditor.model", "station.path"):
         if (
             not OmegaConf.is_missing(config[key.split(".")[0]], key.split(".")[1])

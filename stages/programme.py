@@ -21,6 +21,8 @@ def write_programmes(
     folder: Path,
     *,
     root: Path,
+    start: str | None = None,
+    hours: float | None = None,
     target_lufs: float | None = None,
     ceiling_dbtp: float = -1.0,
 ) -> list[Path]:
@@ -29,6 +31,7 @@ def write_programmes(
     Args:
         takes: links with what the audio stage keeps of the take to air: `file` (relative to `root`), `duration_s`,
             `lufs`, `true_peak_dbtp`.
+        start, hours: see `playlist.plan`.
         target_lufs, ceiling_dbtp: what the station plays at, None for the level of the files.
 
     Returns:
@@ -37,18 +40,23 @@ def write_programmes(
     Raises:
         OSError: one cannot be written.
     """
-    made = programmes(station, takes)
+    made = programmes(station, takes, start, hours)
     levels = {"target_lufs": target_lufs, "ceiling_dbtp": ceiling_dbtp}
     return write_playlists(folder, made, name=station.name, root=root, music=station.path, **levels)
 
 
-def programmes(station: Station, takes: Iterable[tuple[Link, Mapping[str, Any]]]) -> list[Programme]:
-    """The programme of each DJ that has takes, in the order met."""
+def programmes(
+    station: Station,
+    takes: Iterable[tuple[Link, Mapping[str, Any]]],
+    start: str | None = None,
+    hours: float | None = None,
+) -> list[Programme]:
+    """The programme of each DJ that has takes, in the order met; `start` and `hours` as `playlist.plan` takes them."""
     spots = by_dj(spot_of(station, link, take) for link, take in takes)
     tracks = [
         Track(s.id, s.title, s.artist, s.album, s.duration_seconds, s.intro_seconds, s.file_path) for s in station.songs
     ]
-    return [plan(of_dj, tracks) for of_dj in spots.values()]
+    return [plan(of_dj, tracks, start=start, hours=hours) for of_dj in spots.values()]
 
 
 def spot_of(station: Station, link: Link, take: Mapping[str, Any]) -> Spot:

@@ -39,13 +39,15 @@ class Report(FinishingStage):
         self.job.checkpoint.write_file("report/summary.json", orjson.dumps(figures, option=orjson.OPT_INDENT_2))
         self.job.checkpoint.write_file("report/report.html", page_html(self.desk, found, figures))
         takes = [(outcome.link, outcome.take) for outcome in found if outcome.take]
-        root, audio = self.job.checkpoint.path, self.job.config.audio
+        root, audio, playlist = self.job.checkpoint.path, self.job.config.audio, self.job.config.playlist
         try:
             write_programmes(
                 self.desk.station,
                 takes,
                 root / "playlists",
                 root=root,
+                start=playlist.start,
+                hours=playlist.hours,
                 target_lufs=audio.lufs,
                 ceiling_dbtp=audio.true_peak_dbtp,
             )

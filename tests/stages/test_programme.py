@@ -64,6 +64,17 @@ def test_clock_links_air_within_their_tolerance(station):
             assert abs(item.airs_at - hour * 3600 - minute * 60) <= item.spot.tolerance_s + 30
 
 
+def test_a_programme_begins_and_lasts_as_told(station):
+    once, long = programmes(station, takes(station)), programmes(station, takes(station), "06:00", 2.0)
+    for short, programme in zip(once, long, strict=True):
+        assert programme.start == "06:00" and programme.items[0].airs_at == 6 * 3600
+        assert 1.95 * 3600 < programme.items[-1].airs_at - programme.items[0].airs_at < 2.2 * 3600
+        songs = [i.track.id for i in programme.items if i.track]
+        assert len(songs) > len([i for i in short.items if i.track])
+        ids = [song.id for song in station.songs]
+        assert songs == [ids[n % len(ids)] for n in range(len(songs))]
+
+
 def test_the_files_name_the_station_and_its_djs(station, tmp_path):
     written = write_programmes(station, takes(station), tmp_path / "playlists", root=tmp_path, target_lufs=-16)
     assert len(written) == 3 * len(station.djs)
