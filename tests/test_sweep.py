@@ -97,10 +97,12 @@ def test_one_failing_point_is_in_the_table_and_the_others_finish(tmp_path):
 
 
 def test_the_auditors_parameters_are_swept_on_scripts_written_once(tmp_path):
-    done = engine("-m", "+stage=[generate,audit]", "select.limit=4", "generation.rounds=1",
-                  "auditor.sampling.temperature=0.0,1.5", f"hydra.sweep.dir={tmp_path}")  # fmt: skip
+    # Scripts that went wrong half-way are what the demo auditor is in two minds about.
+    done = engine("-m", "+stage=[generate,audit]", "select.limit=12", "generation.rounds=1",
+                  "writer.sampling.temperature=1.9", "writer.sampling.min_p=0.0",
+                  "auditor.sampling.temperature=0.0,2.0", f"hydra.sweep.dir={tmp_path}")  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    cold, hot = (point(tmp_path, f"auditor.sampling.temperature={t}") for t in ("0.0", "1.5"))
+    cold, hot = (point(tmp_path, f"auditor.sampling.temperature={t}") for t in ("0.0", "2.0"))
     assert scripts(cold) == scripts(hot)
     timings = [r["output"] for p in (cold, hot) for r in shards(p, "timings").values()]
     written = [t["output_tokens"] for t in timings if t["stage"] == "generate" and "output_tokens" in t]
