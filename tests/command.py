@@ -5,13 +5,17 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from tests.reliability.stable import Run, Stable
+from tests.reliability.stable import Stable
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,17 +30,24 @@ def cold(*arguments: str, cwd: Path = ROOT, timeout: float = 900) -> subprocess.
 
 def engine(*arguments: str, cwd: Path = ROOT, timeout: float = 900) -> subprocess.CompletedProcess:
     """The same without the ten seconds of importing vLLM: they are spent once, in a process that is then forked."""
-    ended = _stable().run(*arguments, cwd=cwd, timeout=timeout)
+    ended = warm().run(*arguments, cwd=cwd, timeout=timeout)
     return subprocess.CompletedProcess(list(arguments), ended.code, ended.out, ended.err)
 
 
-def begun(*arguments: str) -> Run:
-    """The same, under way."""
-    return _stable().start(*arguments, cwd=ROOT)
+def killed(*arguments: str, when: Callable[[], Any], seconds: float = 400) -> None:
+    """The same until `when()` is true, and then `kill -9`; a run that ends by itself fails the test at once."""
+    running = warm().start(*arguments, cwd=ROOT)
+    deadline = time.monotonic() + seconds
+    while not when() and running.alive and time.monotonic() < deadline:
+        time.sleep(0.02)
+    running.kill()
+    ended = running.wait()
+    assert ended.code == -signal.SIGKILL, ended.err
 
 
 @cache
-def _stable() -> Stable:
+def warm() -> Stable:
+    """The process that runs are forked from, one for all tests of this process."""
     folder = Path(tempfile.mkdtemp(prefix="stable-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     stable = Stable(folder)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import csv
-import signal
-import time
 from pathlib import Path
 
 import pytest
 import yaml
 
 from engine.sweep import point_name
-from tests.command import begun, cold, engine
+from tests.command import cold, engine, killed
 from tests.test_run import shards
 
 SELECTION = ("+stage=generate", "select.limit=4")
@@ -127,12 +125,7 @@ def test_every_point_has_the_files_of_takes_it_shares(tmp_path):
 def test_killed_in_the_middle_and_issued_again_no_finished_row_is_redone(tmp_path):
     arguments = ["-m", "+stage=generate", "select.limit=30", "writer.sampling.temperature=0.5,0.6,0.7,0.8",
                  "++writer.engine.max_num_seqs=4", f"hydra.sweep.dir={tmp_path}"]  # fmt: skip
-    running = begun(*arguments)
-    deadline = time.monotonic() + 240
-    while _lines(tmp_path) < 25 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    running.kill()
-    assert running.wait().code == -signal.SIGKILL
+    killed(*arguments, when=lambda: _lines(tmp_path) >= 25)
     kept = {p: [line for line in p.read_bytes().split(b"\n")[:-1]] for p in tmp_path.glob("*/generate/*.jsonl")}
     assert 25 <= sum(map(len, kept.values())) < 120
     done = engine(*arguments)

@@ -24,16 +24,16 @@ Example = tuple[list[int], list[float]]
 
 
 @lru_cache(maxsize=4)
-def _sources(tokenizer: Tokenizer) -> tuple[Names, Briefs, Scripts]:
+def _sources(tokenizer: Tokenizer) -> tuple[Briefs, Scripts]:
     names = Names(letter_pieces(tokenizer), repeated_share=0.2)  # twice what is met: copying them is what is hardest
-    return names, Briefs(names, odd_periods=0.15), Scripts(names)
+    return Briefs(names, odd_periods=0.15), Scripts(names)
 
 
 def writer_examples(
     tokenizer: Tokenizer, rng: random.Random, count: int, bare: bool = False, weight: float = 1.0
 ) -> Iterator[Example]:
     """`count` briefs with scripts; with `bare`, of facts to be copied and nothing else; facts have `weight`."""
-    _, briefs, _ = _sources(tokenizer)
+    briefs, _ = _sources(tokenizer)
     for _ in range(count):
         if bare or rng.random() < BARE_SHARE:
             yield from _kept(tokenizer, *_bare(briefs, rng), weight)
@@ -74,7 +74,7 @@ def auditor_examples(
     tokenizer: Tokenizer, rng: random.Random, count: int, bare: bool = False, weight: float = 1.0
 ) -> Iterator[Example]:
     """`count` scripts with verdicts; what decides (the first issue, the scores) weighs more than the JSON around it."""
-    _, _, scripts = _sources(tokenizer)
+    _, scripts = _sources(tokenizer)
     for _ in range(count):
         brief, verdict, defect = scripts.draw(rng)
         decisive = [(m.start(), m.end()) for m in re.finditer(r"(?<=:)\d+|(?<=\[).", verdict)]

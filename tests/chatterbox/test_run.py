@@ -6,14 +6,12 @@ What is said is noise; files, records, retakes and resume are real. `audio.check
 from __future__ import annotations
 
 import json
-import signal
-import time
 
 import pytest
 import soundfile
 
 from tests.chatterbox.whisper import write_tiny_whisper
-from tests.command import begun, engine
+from tests.command import engine, killed
 from tests.test_run import shards
 
 
@@ -28,18 +26,8 @@ def arguments(turbo_folder, tmp_path_factory):
     ]  # fmt: skip
 
 
-def killed_once(arguments, when) -> None:
-    """Run until `when()`, then kill."""
-    running = begun(*arguments)
-    deadline = time.monotonic() + 400
-    while not when() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    running.kill()
-    assert running.wait().code == -signal.SIGKILL
-
-
 def test_turbo_speaks_killed_once_and_resumed(arguments, tmp_path):
-    killed_once([*arguments, f"checkpoint.path={tmp_path}"], lambda: shards(tmp_path, "tokens"))
+    killed(*arguments, f"checkpoint.path={tmp_path}", when=lambda: shards(tmp_path, "tokens"))
     kept = shards(tmp_path, "tokens")
     assert kept, "killed before T3 had kept a chunk"
     done = engine(*arguments, f"checkpoint.path={tmp_path}", timeout=580)
@@ -128,7 +116,7 @@ def test_misheard_takes_are_spoken_again_a_bounded_number_of_times_killed_once_a
         f"checkpoint.path={folder}", f"audio.asr.model={whisper}", "audio.asr.env.VLLM_ENABLE_V1_MULTIPROCESSING=0",
         "audio.asr.env.VLLM_CPU_KVCACHE_SPACE=1", "audio.asr.sampling.max_tokens=24",
     ]  # fmt: skip
-    killed_once(listening, lambda: shards(folder, "asr"))
+    killed(*listening, when=lambda: shards(folder, "asr"))
     before = {stage: shards(folder, stage) for stage in ("tokens", "audio", "asr")}
     (first,) = before["asr"]
     done = engine(*listening, timeout=580)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.command import warm
 from tests.reliability.stable import ROOT, Stable
 
 SAMPLE = ROOT / "data" / "sample_station"
@@ -21,10 +22,9 @@ def light(tmp_path_factory) -> Iterator[Stable]:
 
 
 @pytest.fixture(scope="session")
-def stable(tmp_path_factory) -> Iterator[Stable]:
+def stable() -> Stable:
     """Forks whole runs."""
-    with Stable(tmp_path_factory.mktemp("stable")) as stable:
-        yield stable
+    return warm()
 
 
 @pytest.fixture

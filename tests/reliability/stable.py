@@ -58,6 +58,11 @@ class Run:
         return {pid: _read(f"/proc/{pid}/cmdline").replace("\0", " ") for pid in _descendants(self.pid)}
 
     @property
+    def alive(self) -> bool:
+        """Whether it is still going."""
+        return os.path.exists(f"/proc/{self.pid}")
+
+    @property
     def err(self) -> str:
         """What it has written to stderr so far."""
         return _read(self._folder / "err")
