@@ -1,18 +1,23 @@
 """What is still to be done to an output beside the backend that gave it: mastering a take, writing its file.
 
 A request's `finish` is a picklable call that takes the output's value and returns the value its stage gets. In a run
-on one machine it is called in this process; on a cluster by the worker, so that samples need not travel.
+on one machine it is called in threads of this process, while the backend goes on; on a cluster by the worker, so that
+samples need not travel.
 """
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Self
 
 from engine.backend import Backend, BackendStats
 from engine.errors import RowError
 from engine.records import Output, Request
+
+WAITING = 8  # outputs a thread may have before it; the backend stops for them beyond, so that memory stays bounded
 
 
 def finished(finish: Callable[[Any], Any] | None, output: Output) -> Output:
@@ -26,10 +31,15 @@ def finished(finish: Callable[[Any], Any] | None, output: Output) -> Output:
 
 
 class Finishing:
-    """A backend whose outputs are finished in this process as they come."""
+    """A backend whose outputs are finished in threads of this process while it works on the next.
 
-    def __init__(self, backend: Backend):
+    Args:
+        threads: None for half of the cores, at most 8.
+    """
+
+    def __init__(self, backend: Backend, threads: int | None = None):
         self.backend = backend
+        self.threads = threads or max(1, min(8, (os.cpu_count() or 2) // 2))
 
     @property
     def stats(self) -> BackendStats:
@@ -44,8 +54,9 @@ class Finishing:
         self.backend.__exit__(*exc)
 
     def steps(self, requests: Iterable[Request]) -> Iterator[list[Output]]:
-        """The backend's own steps, each output finished."""
+        """The backend's own steps, each output when it is finished; all of them before an error of the backend's."""
         waiting: dict[str, Callable[[Any], Any]] = {}
+        under_way: deque[Future[Output]] = deque()
 
         def noted() -> Iterator[Request]:
             for request in requests:
@@ -53,6 +64,31 @@ class Finishing:
                     waiting[request.key] = request.finish
                 yield request
 
-        with closing(self.backend.steps(noted())) as steps:
-            for outputs in steps:
-                yield [finished(waiting.pop(output.key, None), output) for output in outputs]
+        steps = self.backend.steps(noted())
+        pool = ThreadPoolExecutor(self.threads, "finish")
+        failure: Exception | None = None
+        try:
+            while True:
+                try:
+                    outputs = next(steps)
+                except StopIteration:
+                    break
+                except Exception as e:
+                    failure = e
+                    break
+                ready = []
+                for output in outputs:
+                    if (finish := waiting.pop(output.key, None)) is None:
+                        ready.append(output)
+                    else:
+                        under_way.append(pool.submit(finished, finish, output))
+                while under_way and (under_way[0].done() or len(under_way) > WAITING * self.threads):
+                    ready.append(under_way.popleft().result())
+                yield ready
+            while under_way:
+                yield [under_way.popleft().result()]
+            if failure is not None:
+                raise failure
+        finally:
+            pool.shutdown(cancel_futures=True)
+            steps.close()
