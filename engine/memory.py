@@ -11,7 +11,10 @@ import contextlib
 import ctypes
 import gc
 import os
+import sys
 import time
+
+CONTEXT_MIB = 2048.0  # more than a CUDA context and its kernels take: 1,010 to 1,088 MiB on an H100 after T3
 
 
 def has_cuda() -> bool:
@@ -23,6 +26,27 @@ def used_mib() -> float:
     """Memory in use now, in MiB: all of the visible devices', or what the process tree holds."""
     device = _nvml_used()
     return device if device is not None else _tree_rss()
+
+
+def has_context() -> bool:
+    """Whether this process has a CUDA context by now; asking makes none."""
+    torch = sys.modules.get("torch")
+    return torch is not None and torch.cuda.is_initialized()
+
+
+def context_mib(left: float) -> float:
+    """How much of the `left` MiB that did not come back is this process's CUDA context, and no engine's.
+
+    An engine's memory is what PyTorch's allocator holds; what the process has beyond that is CUDA's own until it ends.
+    0 where this process has no context, as when engines run in processes of their own.
+    """
+    if not has_context():
+        return 0.0
+    import torch
+
+    devices = range(torch.cuda.device_count())
+    held = sum(torch.cuda.memory_reserved(i) for i in devices) / 2**20
+    return min(max(left - held, 0.0), CONTEXT_MIB * len(devices))
 
 
 def settle(baseline: float, footprint: float, timeout: float = 30.0) -> float:

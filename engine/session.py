@@ -60,6 +60,7 @@ class LlmSession:
         self.stats = BackendStats()
         self.llm: Any = None
         self._baseline = 0.0
+        self._had_context = False
         self._env: dict[str, str | None] = {}
         self._ids = 0
         self._vigil: Vigil | None = None
@@ -69,10 +70,11 @@ class LlmSession:
         os.environ.update({name: str(value) for name, value in self.spec.env.items()})
         began = time.monotonic()
         llm_class = load_vllm()
+        self._had_context = memory.has_context()
         self._baseline = memory.settle(memory.used_mib(), 0.0)
         self._open(llm_class)
         self._vigil = Vigil(self.llm.llm_engine.engine_core)
-        self.stats.load_s = time.monotonic() - began
+        self.stats.load_s += time.monotonic() - began
         self.max_model_len = int(self.llm.llm_engine.model_config.max_model_len)
         self.window = 2 * int(self.llm.llm_engine.vllm_config.scheduler_config.max_num_seqs)
         return self
@@ -260,6 +262,9 @@ class LlmSession:
         # Without a device it is this process's memory, which grows by what the run itself keeps (records, sound); an
         # engine that is still there shows all the same, by its cache.
         allowed = 256.0 if memory.has_cuda() else max(0.5 * self.stats.footprint_mib, 64.0)
+        if not self._had_context:
+            # The first engine in this process leaves a CUDA context: about 1 GiB, CUDA's until the process ends.
+            left -= memory.context_mib(left)
         log.info(
             "closed %s in %.1f s: %.0f of %.0f MiB back",
             self.spec.model, self.stats.close_s, self.stats.returned_mib, self.stats.footprint_mib,
