@@ -7,6 +7,7 @@ another loudness) samples nothing again. The runner closes T3's engine before S3
 from __future__ import annotations
 
 import difflib
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -156,8 +157,11 @@ class _Voiced(ABC):
         return self.spec.group()
 
     def open(self) -> Backend:
-        """Condition missing voices, then the spec's backend."""
-        return self.portable().open()
+        """Condition missing voices, then the spec's backend, whose loading that is part of."""
+        began = time.monotonic()
+        backend = self.portable().open()
+        backend.stats.load_s += time.monotonic() - began
+        return backend
 
     def portable(self) -> Any:
         """Condition missing voices; the spec itself, which finds them in the cache folder."""
