@@ -98,3 +98,6 @@ def test_turbos_steps_equal_upstreams(seed):
         theirs.append(steps(spoken[i], logits[i : i + 1]))
     column = [torch.tensor(values)[:, None] for values in (temperature, top_k, top_p, penalty)]
     assert torch.equal(warp(logits, *column, seen), torch.cat(theirs))
+    seldom = [column[0], None, None, column[3]]
+    neutral = [column[0], torch.full_like(column[1], vocab), torch.ones_like(column[2]), column[3]]
+    assert torch.equal(warp(logits, *seldom, seen), warp(logits, *neutral, seen))

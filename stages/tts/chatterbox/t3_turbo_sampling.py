@@ -7,6 +7,8 @@ travel in `SamplingParams.extra_args["turbo"]`, vLLM's are left neutral, and all
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from vllm import SamplingParams
 from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor, MoveDirectionality
@@ -22,16 +24,17 @@ def warp(logits, temperature, top_k, top_p, penalty, seen) -> torch.Tensor:
 
     Args:
         logits: fp32 `[n, vocab]`.
-        temperature, top_k, top_p, penalty: `[n, 1]`, one value a row; neutral values are 1, vocab, 1 and 1.
+        temperature, penalty: `[n, 1]`, one value a row, 1 where neutral.
+        top_k, top_p: likewise, vocab and 1 where neutral; None where they are so in every row.
         seen: bool `[n, vocab]`, the tokens the penalty counts.
     """
     logits = logits / temperature
     ordered, order = logits.sort(dim=-1)
     vocab = logits.shape[-1]
-    if bool((top_k < vocab).any()):
+    if top_k is not None:
         # transformers keeps ties with the k-th largest, hence the comparison by value.
         ordered = ordered.masked_fill(ordered < ordered.gather(-1, vocab - top_k), -torch.inf)
-    if bool((top_p < 1).any()):
+    if top_p is not None:
         drop = (ordered.softmax(dim=-1).cumsum(dim=-1) <= 1 - top_p) & (top_p < 1)
         drop[:, -1] = False
         ordered = ordered.masked_fill(drop, -torch.inf)
@@ -39,8 +42,20 @@ def warp(logits, temperature, top_k, top_p, penalty, seen) -> torch.Tensor:
     return torch.where(seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
 
 
+@dataclass(frozen=True)
+class _Batch:
+    """Rows that `warp` applies to (None: the first ones), their slots, and their temperature, top_k, top_p, penalty."""
+
+    index: torch.Tensor | None
+    slots: torch.Tensor
+    values: tuple[torch.Tensor | None, ...]
+
+
 class TurboSampling(LogitsProcessor):
-    """Applies `warp` to every row of the running batch."""
+    """Applies `warp` to every row of the running batch.
+
+    A step asks nothing of the device, and values are put there only when rows change: nothing waits for it.
+    """
 
     @classmethod
     def validate_params(cls, sampling_params: SamplingParams) -> None:
@@ -59,6 +74,8 @@ class TurboSampling(LogitsProcessor):
         self.seen = torch.zeros(slots, self.vocab, dtype=torch.bool, device=device)
         self.values = torch.ones(slots, 3, dtype=torch.float32, device=device)
         self.top_k = torch.full((slots, 1), self.vocab, dtype=torch.int64, device=device)
+        self.cuts = [(False, False)] * slots  # whether the slot's top_k and top_p are not neutral
+        self._batch: _Batch | None = None  # of the rows as they are now
 
     def is_argmax_invariant(self) -> bool:
         """False: the penalty may change the best token."""
@@ -68,6 +85,7 @@ class TurboSampling(LogitsProcessor):
         """Follow rows that come, go and move."""
         if batch_update is None:
             return
+        self._batch = None
         for row in batch_update.removed:
             self._leave(row)
         for row, params, _, outputs in batch_update.added:
@@ -93,6 +111,7 @@ class TurboSampling(LogitsProcessor):
         top_k = values.get("top_k", 0)
         self.values[slot] = torch.tensor([temperature or 1.0, top_p, values.get("repetition_penalty", 1.0)])
         self.top_k[slot] = min(top_k, self.vocab) if top_k > 0 else self.vocab
+        self.cuts[slot] = (0 < top_k < self.vocab, top_p < 1)
         self.seen[slot] = False
         self.seen[slot, START_SPEECH] = True
         self.done[slot] = 0
@@ -114,16 +133,27 @@ class TurboSampling(LogitsProcessor):
         if slots:
             self.seen[slots, tokens] = True
 
+    def _values(self) -> _Batch:
+        """What `warp` needs of the rows; made anew only when rows come, go or move."""
+        if self._batch is None:
+            rows = sorted(self.rows)
+            own = [self.rows[row][0] for row in rows]
+            slots = torch.tensor(own, device=self.device)
+            temperature, top_p, penalty = self.values[slots].split(1, dim=-1)
+            by_k, by_p = (any(self.cuts[slot][i] for slot in own) for i in (0, 1))
+            index = None if rows == list(range(len(rows))) else torch.tensor(rows, device=self.device)
+            top_k = self.top_k[slots] if by_k else None
+            self._batch = _Batch(index, slots, (temperature, top_k, top_p if by_p else None, penalty))
+        return self._batch
+
     def apply(self, logits: torch.Tensor) -> torch.Tensor:
         """Warped logits `[n, vocab]`."""
         if not self.rows:
             return logits
         self._mark()
-        rows = sorted(self.rows)
-        slots = torch.tensor([self.rows[row][0] for row in rows], device=self.device)
-        temperature, top_p, penalty = self.values[slots].split(1, dim=-1)
-        part = warp(logits[rows], temperature, self.top_k[slots], top_p, penalty, self.seen[slots])
-        if len(rows) == len(logits):
-            return part
-        logits[rows] = part
+        batch = self._values()
+        if batch.index is None and len(batch.slots) == len(logits):
+            return warp(logits, *batch.values, self.seen[batch.slots])
+        rows = torch.arange(len(batch.slots), device=self.device) if batch.index is None else batch.index
+        logits[rows] = warp(logits[rows], *batch.values, self.seen[batch.slots])
         return logits
