@@ -18,8 +18,8 @@ FILES = {
 }
 
 
-def load(folder: Path, variant: str):
-    """Upstream's T3 from a checkpoint folder, as `from_local` loads it."""
+def load(folder: Path, variant: str, device: str = "cpu"):
+    """Upstream's T3 from a checkpoint folder on `device`, as `from_local` loads it."""
     from chatterbox.models.t3 import T3
     from safetensors.torch import load_file
 
@@ -33,7 +33,7 @@ def load(folder: Path, variant: str):
     if variant == "multilingual":
         # Upstream watches three attention heads of layers 9 to 13 to end an utterance; we compare T3 without it.
         t3.hp = type("T3", (type(t3.hp),), {"is_multilingual": False})(t3.hp.text_tokens_dict_size)
-    return t3.eval()
+    return t3.to(device).eval()
 
 
 @contextmanager
@@ -96,8 +96,8 @@ def speak(t3, encode, payload: Mapping[str, Any], variant: str, coupled: bool = 
     from chatterbox.tts import Conditionals
 
     said = dict(payload["sampling"])
-    cond = Conditionals.load(payload["voice"]).t3
-    ids = encode(payload["text"], payload.get("language"))
+    cond = Conditionals.load(payload["voice"]).to(t3.device).t3
+    ids = encode(payload["text"], payload.get("language")).to(t3.device)
     temperature = said["temperature"] or 1.0
     with sampling(said["temperature"], said.get("seed")) if coupled else nullcontext():
         if variant == "turbo":
@@ -112,7 +112,7 @@ def speak(t3, encode, payload: Mapping[str, Any], variant: str, coupled: bool = 
             )
             ended = out.shape[1] < said["max_tokens"]
         else:
-            cond.emotion_adv = said["exaggeration"] * torch.ones(1, 1, 1)
+            cond.emotion_adv = said["exaggeration"] * torch.ones(1, 1, 1, device=t3.device)
             out = t3.inference(
                 t3_cond=cond,
                 text_tokens=torch.cat([ids, ids]),
@@ -128,7 +128,9 @@ def speak(t3, encode, payload: Mapping[str, Any], variant: str, coupled: bool = 
     return {"tokens": tokens, "finish_reason": "stop" if ended else "length"}
 
 
-def speak_all(folder: Path, variant: str, payloads: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def speak_all(
+    folder: Path, variant: str, payloads: Sequence[Mapping[str, Any]], device: str = "cpu"
+) -> list[dict[str, Any]]:
     """`speak` for each payload, with one loaded model."""
-    t3, encode = load(folder, variant), tokenizer(folder, variant)
+    t3, encode = load(folder, variant, device), tokenizer(folder, variant)
     return [speak(t3, encode, payload, variant) for payload in payloads]
