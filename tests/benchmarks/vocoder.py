@@ -1,8 +1,8 @@
 """Chatterbox takes, ours in batches against upstream one at a time: same weights, same lengths, same machine.
 
     python -m tests.benchmarks.vocoder [--variant turbo|original] [--what vocoder|take] [--batches 1 8 32]
-        [--tokens 40 80 120] [--takes N] [--layers N] [--flow fp32|tf32|bf16] [--device cpu|cuda]
-        [--clock wall|cpu] [--json FILE]
+        [--tokens 40 80 120] [--prompt 42] [--takes N] [--layers N] [--flow fp32 tf32 bf16] [--device cpu|cuda]
+        [--clock wall|cpu] [--weights DIR] [--json FILE]
 
 `--what vocoder` times S3Gen alone: speech tokens to samples without watermark, one line a batch size. `--what take`
 times whole takes, text to samples: T3 on vLLM and S3Gen against upstream's T3 and S3Gen, T3 stopped at the given token
@@ -24,16 +24,20 @@ from pathlib import Path
 from typing import Any
 
 from tests.chatterbox import weights
-from tests.chatterbox.s3gen_weights import random_tokens, write_waveform_half
+from tests.chatterbox.s3gen_weights import random_tokens, write_voice, write_waveform_half
 
 TEXT = "The lamps along the water are going out one by one, and the last train hums to itself beyond the harbour."
 RATE = 24_000
 
 
-def write_checkpoint(folder: Path, variant: str, layers: int | None, t3: bool) -> None:
-    """Random weights of upstream's form; T3's never stop by themselves."""
-    (weights.write_turbo if variant == "turbo" else weights.write_original)(folder, layers if t3 else 1, ends=False)
-    write_waveform_half(folder, variant)
+def write_checkpoint(folder: Path, how: dict[str, Any]) -> None:
+    """Random weights of upstream's form, unless they are there; T3's never stop by themselves."""
+    variant, layers = how["variant"], how["depth"]
+    if not (folder / "conds.pt").is_file():
+        (weights.write_turbo if variant == "turbo" else weights.write_original)(folder, layers, ends=False)
+        write_waveform_half(folder, variant)
+    voice = {"prompt": how["prompt"], "frames": 2 * how["prompt"] + 1}
+    write_voice(folder / "conds.pt", tokens=375 if variant == "turbo" else 150, **voice)
 
 
 def take_tokens(takes: int, lengths: list[int]) -> list[list[int]]:
@@ -64,7 +68,7 @@ def upstream(folder: str, how: dict[str, Any]) -> dict[str, float]:
     from chatterbox.tts_turbo import ChatterboxTurboTTS
 
     turbo, device = how["variant"] == "turbo", how["device"]
-    with weights.depth(how["layers"] if how["what"] == "take" else 1):
+    with weights.depth(how["depth"]):
         tts = (ChatterboxTurboTTS if turbo else ChatterboxTTS).from_local(folder, device)
     steps = 2 if turbo else 10
     name, cap = ("inference_turbo", "max_gen_len") if turbo else ("inference", "max_new_tokens")
@@ -108,7 +112,7 @@ def ours(folder: str, how: dict[str, Any]) -> dict[str, Any]:
         t3 = _our_t3(folder, how)
     return {
         "t3_s": t3.get("t3_s", 0.0),
-        "runs": _our_s3gen(folder, how, t3["tokens"]),
+        "runs": [run for flow in how["flow"] for run in _our_s3gen(folder, how, t3["tokens"], flow)],
         "peak_mib": peak_mib(how["device"]),
     }
 
@@ -135,16 +139,14 @@ def _our_t3(folder: str, how: dict[str, Any]) -> dict[str, Any]:
     return {"t3_s": spent, "tokens": [made[str(i)].value["tokens"] for i in range(how["takes"])]}
 
 
-def _our_s3gen(folder: str, how: dict[str, Any], tokens: list[list[int]]) -> list[dict[str, float]]:
+def _our_s3gen(folder: str, how: dict[str, Any], tokens: list[list[int]], flow: str) -> list[dict[str, Any]]:
     from engine.records import Request
     from stages.tts.chatterbox.s3gen_backend import S3GenSpec
 
-    voice = 2 * (42 + max(map(len, tokens)) + 3)
+    longest = 2 * (how["prompt"] + max(map(len, tokens)) + 3)
     runs = []
-    spec = S3GenSpec(
-        folder, how["variant"], folder, str(Path(folder) / "cache"), flow=how["flow"], device=how["device"]
-    )
-    spec = type(spec)(**{**spec.__dict__, "watermark": False})
+    options = {"flow": flow, "device": how["device"], "watermark": False}
+    spec = S3GenSpec(folder, how["variant"], folder, str(Path(folder) / "cache"), **options)
     requests = [
         Request(str(i), {"chunks": [{"tokens": t, "pause_ms": 0}], "voice": "conds", "seed": i})
         for i, t in enumerate(tokens)
@@ -152,10 +154,12 @@ def _our_s3gen(folder: str, how: dict[str, Any], tokens: list[list[int]]) -> lis
     with spec.open() as s3gen:
         list(s3gen.steps(requests[:1]))
         for batch in how["batches"]:
-            s3gen.frames = batch * voice
-            started = clock(how)
-            samples = sum(len(o.value["samples"]) for step in s3gen.steps(requests) for o in step)
-            runs.append({"batch": batch, "s3gen_s": clock(how) - started, "samples": samples})
+            s3gen.frames = batch * longest
+            for _ in range(2 if how["device"] == "cuda" else 1):  # the first time takes memory and chooses kernels
+                started = clock(how)
+                samples = sum(len(o.value["samples"]) for step in s3gen.steps(requests) for o in step)
+                spent = clock(how) - started
+            runs.append({"flow": flow, "batch": batch, "s3gen_s": spent, "samples": samples})
     return runs
 
 
@@ -174,30 +178,36 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, nargs="+", default=[40, 80, 120])
     parser.add_argument("--takes", type=int, default=12)
     parser.add_argument("--layers", type=int, default=None, help="of T3; all of them by default")
-    parser.add_argument("--flow", choices=("fp32", "tf32", "bf16"), default="fp32")
+    parser.add_argument("--prompt", type=int, default=42, help="speech tokens of the voice prompt, 25 a second")
+    parser.add_argument("--flow", choices=("fp32", "tf32", "bf16"), nargs="+", default=["fp32"])
     parser.add_argument("--device", choices=("cpu", "cuda"), default=None)
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu on a busy machine, 1 thread")
+    parser.add_argument("--weights", type=Path, help="folder to keep the random weights in, or to take them from")
     parser.add_argument("--json", type=Path)
     how = vars(parser.parse_args())
     import torch
 
     how["device"] = how["device"] or ("cuda" if torch.cuda.is_available() else "cpu")
-    report = how.pop("json")
-    with tempfile.TemporaryDirectory() as folder:
-        write_checkpoint(Path(folder), how["variant"], how["layers"], how["what"] == "take")
+    report, kept = how.pop("json"), how.pop("weights")
+    how["depth"] = how.pop("layers") if kept or how["what"] == "take" else 1  # S3Gen alone needs no T3
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = str(kept or temporary)
+        write_checkpoint(Path(folder), how)
         theirs = alone(upstream, folder, how)
         mine = alone(ours, folder, how)
     seconds = theirs["samples"] / RATE
     total = theirs["t3_s"] + theirs["s3gen_s"]
-    print(f"{how['takes']} takes, {seconds:.1f} s of audio, {how['variant']}, {how['device']}, flow {how['flow']}")
+    print(f"{how['takes']} takes, {seconds:.1f} s of audio, {how['variant']}, {how['device']}, "
+          f"prompt of {how['prompt']} tokens")  # fmt: skip
     print(f"upstream: T3 {theirs['t3_s']:.2f} s, S3Gen {theirs['s3gen_s']:.2f} s, {seconds / total:.2f}x real time, "
           f"peak {theirs['peak_mib']:.0f} MiB")  # fmt: skip
     ratios = []
     for run in mine["runs"]:
         spent = mine["t3_s"] + run["s3gen_s"]
         ratios.append(total / spent)
-        print(f"ours, S3Gen batch {run['batch']:3d}: T3 {mine['t3_s']:.2f} s, S3Gen {run['s3gen_s']:.2f} s, "
-              f"{run['samples'] / RATE / spent:.2f}x real time, {ratios[-1]:.2f}x upstream")  # fmt: skip
+        print(f"ours, S3Gen {run['flow']} batch {run['batch']:3d}: T3 {mine['t3_s']:.2f} s, "
+              f"S3Gen {run['s3gen_s']:.2f} s, {run['samples'] / RATE / spent:.2f}x real time, "
+              f"{ratios[-1]:.2f}x upstream")  # fmt: skip
     print(f"peak {mine['peak_mib']:.0f} MiB")
     if report:
         report.write_text(json.dumps({"how": how, "upstream": theirs, "ours": mine}, indent=1))
