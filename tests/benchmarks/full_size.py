@@ -15,9 +15,9 @@ import shutil
 import string
 from pathlib import Path
 
+from tests.benchmarks.overhead import WORDS
 from tests.tiny import CHAT_TEMPLATE, SPECIAL
 
-WORDS = "Lamp River Coat Winter Copper Sugar Harbour Velvet Engine Letter Orchard Signal Thunder Paper Silver".split()
 PERIODS = ("this morning", "this afternoon", "tonight")
 SHAPES = {
     "8b": dict(hidden_size=4096, intermediate_size=14336, num_hidden_layers=32, num_attention_heads=32,
