@@ -11,12 +11,14 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import Any, Self
 
 from engine.backend import Backend, BackendStats
 from engine.errors import RowError
 from engine.records import Output, Request
 
+THREADS = max(1, min(8, (os.cpu_count() or 2) // 2))  # for what is done on the CPU beside a backend
 WAITING = 8  # outputs a thread may have before it; the backend stops for them beyond, so that memory stays bounded
 
 
@@ -34,12 +36,12 @@ class Finishing:
     """A backend whose outputs are finished in threads of this process while it works on the next.
 
     Args:
-        threads: None for half of the cores, at most 8.
+        threads: by default half of the cores, at most 8.
     """
 
-    def __init__(self, backend: Backend, threads: int | None = None):
+    def __init__(self, backend: Backend, threads: int = THREADS):
         self.backend = backend
-        self.threads = threads or max(1, min(8, (os.cpu_count() or 2) // 2))
+        self.threads = threads
 
     @property
     def stats(self) -> BackendStats:
@@ -64,31 +66,26 @@ class Finishing:
                     waiting[request.key] = request.finish
                 yield request
 
-        steps = self.backend.steps(noted())
-        pool = ThreadPoolExecutor(self.threads, "finish")
-        failure: Exception | None = None
-        try:
-            while True:
-                try:
-                    outputs = next(steps)
-                except StopIteration:
-                    break
-                except Exception as e:
-                    failure = e
-                    break
-                ready = []
-                for output in outputs:
-                    if (finish := waiting.pop(output.key, None)) is None:
-                        ready.append(output)
-                    else:
-                        under_way.append(pool.submit(finished, finish, output))
-                while under_way and (under_way[0].done() or len(under_way) > WAITING * self.threads):
-                    ready.append(under_way.popleft().result())
-                yield ready
+        def drained() -> Iterator[list[Output]]:
             while under_way:
                 yield [under_way.popleft().result()]
-            if failure is not None:
-                raise failure
+
+        pool = ThreadPoolExecutor(self.threads, "finish")
+        try:
+            with closing(self.backend.steps(noted())) as steps:
+                for outputs in steps:
+                    ready = []
+                    for output in outputs:
+                        if (finish := waiting.pop(output.key, None)) is None:
+                            ready.append(output)
+                        else:
+                            under_way.append(pool.submit(finished, finish, output))
+                    while under_way and (under_way[0].done() or len(under_way) > WAITING * self.threads):
+                        ready.append(under_way.popleft().result())
+                    yield ready
+            yield from drained()
+        except Exception:
+            yield from drained()
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
-            steps.close()

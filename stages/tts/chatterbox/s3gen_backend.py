@@ -17,7 +17,6 @@ batches of similar length, whichever take or voice they are of; a take comes out
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,6 +29,7 @@ from typing import TYPE_CHECKING, Any, Self
 from engine import memory
 from engine.backend import BackendStats
 from engine.errors import EngineError, RowError, UserError
+from engine.finish import THREADS
 from engine.records import Output, Request, digest
 from stages.tts.chatterbox.checkpoint import locate
 from stages.tts.chatterbox.s3gen_takes import Piece, Take
@@ -183,9 +183,7 @@ class S3GenBackend:
         finishing: deque[Future[Output]] = deque()
         # Joining and watermarking take the CPU about 0.02 s a second of audio: done beside the device's work.
         # One core each: with a team of threads for every one of them, 8 takes on 16 cores stand in each other's way.
-        with ThreadPoolExecutor(
-            max(1, min(8, (os.cpu_count() or 2) // 2)), initializer=lambda: torch.set_num_threads(1)
-        ) as pool:
+        with ThreadPoolExecutor(THREADS, initializer=lambda: torch.set_num_threads(1)) as pool:
             for takes, refused in self._windows(requests):
                 if refused:
                     yield refused

@@ -44,9 +44,9 @@ def warp(logits, temperature, top_k, top_p, penalty, seen) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class _Batch:
-    """Rows that `warp` applies to (None: the first ones), their slots, and their temperature, top_k, top_p, penalty."""
+    """Rows that `warp` applies to, their slots, and their temperature, top_k, top_p and penalty."""
 
-    index: torch.Tensor | None
+    rows: torch.Tensor | slice
     slots: torch.Tensor
     values: tuple[torch.Tensor | None, ...]
 
@@ -54,7 +54,7 @@ class _Batch:
 class TurboSampling(LogitsProcessor):
     """Applies `warp` to every row of the running batch.
 
-    A step asks nothing of the device, and values are put there only when rows change: nothing waits for it.
+    A step asks nothing of the device, and sampling parameters are put there only when rows change.
     """
 
     @classmethod
@@ -141,9 +141,12 @@ class TurboSampling(LogitsProcessor):
             slots = torch.tensor(own, device=self.device)
             temperature, top_p, penalty = self.values[slots].split(1, dim=-1)
             by_k, by_p = (any(self.cuts[slot][i] for slot in own) for i in (0, 1))
-            index = None if rows == list(range(len(rows))) else torch.tensor(rows, device=self.device)
-            top_k = self.top_k[slots] if by_k else None
-            self._batch = _Batch(index, slots, (temperature, top_k, top_p if by_p else None, penalty))
+            first = rows == list(range(len(rows)))
+            self._batch = _Batch(
+                slice(len(rows)) if first else torch.tensor(rows, device=self.device),
+                slots,
+                (temperature, self.top_k[slots] if by_k else None, top_p if by_p else None, penalty),
+            )
         return self._batch
 
     def apply(self, logits: torch.Tensor) -> torch.Tensor:
@@ -152,8 +155,8 @@ class TurboSampling(LogitsProcessor):
             return logits
         self._mark()
         batch = self._values()
-        if batch.index is None and len(batch.slots) == len(logits):
-            return warp(logits, *batch.values, self.seen[batch.slots])
-        rows = torch.arange(len(batch.slots), device=self.device) if batch.index is None else batch.index
-        logits[rows] = warp(logits[rows], *batch.values, self.seen[batch.slots])
+        part = warp(logits[batch.rows], *batch.values, self.seen[batch.slots])
+        if len(part) == len(logits):
+            return part
+        logits[batch.rows] = part
         return logits
