@@ -16,7 +16,7 @@ import string
 from pathlib import Path
 
 from tests.benchmarks.overhead import WORDS
-from tests.tiny import CHAT_TEMPLATE, SPECIAL
+from tests.tiny import SPECIAL, byte_tokenizer
 
 PERIODS = ("this morning", "this afternoon", "tonight")
 SHAPES = {
@@ -62,13 +62,9 @@ def write_station(folder: Path, songs: int = 132) -> Path:
 
 def write_llm(folder: Path, size: str = "8b") -> Path:
     """`config.json` and a byte-level tokenizer of the shape's vocabulary: letters, pairs and four-letter words."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, PreTrainedTokenizerFast
+    from transformers import LlamaConfig
 
     shape = SHAPES[size]
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocab = {token: i for i, token in enumerate(SPECIAL + alphabet)}
-    merges = []
     space, letters = "Ġ", string.ascii_lowercase
     pairs = [(a, b) for a in letters for b in letters]
     grown = itertools.chain(
@@ -78,15 +74,7 @@ def write_llm(folder: Path, size: str = "8b") -> Path:
         ((space + a + b, c) for a, b in pairs for c in letters),
         ((space + a + b + c, d) for d in letters for a, b in pairs for c in letters),
     )
-    for left, right in itertools.islice(grown, shape["vocab_size"] - len(vocab)):
-        merges.append((left, right))
-        vocab[left + right] = len(vocab)
-    tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=merges))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens(SPECIAL)
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|end|>", pad_token="<|pad|>")
-    fast.chat_template = CHAT_TEMPLATE
+    fast = byte_tokenizer(itertools.islice(grown, shape["vocab_size"] - len(SPECIAL) - 256))
     folder.mkdir(parents=True, exist_ok=True)
     config = LlamaConfig(**shape, bos_token_id=None, eos_token_id=1, pad_token_id=0, rms_norm_eps=1e-5)
     config.architectures, config.dtype = ["LlamaForCausalLM"], "bfloat16"

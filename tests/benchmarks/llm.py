@@ -21,26 +21,17 @@ import time
 from pathlib import Path
 
 from tests.benchmarks.full_size import write_llm, write_station
-from tests.benchmarks.overhead import Opened, run
+from tests.benchmarks.overhead import Opened, job_of, run
 from tests.benchmarks.station import overrides
 
 TARGET = 1.05
 
 
-def make_job(checkpoint: Path, stage: str, given: list[str]):
-    """A job of one stage of the real config."""
-    from hydra import compose, initialize_config_module
-
-    import engine.config  # noqa: F401  registers the schema
-    from engine.app import make_job
-
-    with initialize_config_module("conf", version_base="1.3"):
-        return make_job(compose("config", [f"+stage={stage}", "tts=espeak", *given]), str(checkpoint))
-
-
 def measure(stage: str, given: list[str], before: Path | None, folder: Path, pairs: int) -> dict:
     """Medians of one stage, and the folder of its last checkpoint; `before` is the checkpoint it starts from."""
     from engine.session import llm_session
+
+    given = [f"+stage={stage}", "tts=espeak", *given]
 
     def fresh(name: str) -> Path:
         path = folder / stage / name
@@ -48,7 +39,7 @@ def measure(stage: str, given: list[str], before: Path | None, folder: Path, pai
             shutil.copytree(before, path)
         return path
 
-    planned = make_job(fresh("planned"), stage, given)
+    planned = job_of(given, fresh("planned"))
     requests = list(planned.stages[0].requests())
     spec = planned.stages[0].backend()
     planned.checkpoint.close()
@@ -62,7 +53,7 @@ def measure(stage: str, given: list[str], before: Path | None, folder: Path, pai
             outputs = session.llm.generate(list(prompts), list(params), use_tqdm=False)
             bare = time.perf_counter() - began
             session.llm.reset_prefix_cache()
-            ours = run(make_job(fresh(str(i)), stage, given), opened)
+            ours = run(job_of(given, fresh(str(i))), opened)
             read = sum(len(o.prompt_token_ids) for o in outputs)
             written = sum(len(o.outputs[0].token_ids) for o in outputs)
             if i >= 0:

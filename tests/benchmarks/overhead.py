@@ -41,24 +41,24 @@ def write_station(folder: Path, links: int) -> Path:
 
 def make_job(folder: Path, links: int, max_tokens: int, stage: str = "generate"):
     """A job of the real config with the demo writer on a station of `links` links."""
+    given = [
+        f"+stage={stage}",
+        f"station.path={write_station(folder / 'station', links)}",
+        "select.kinds=[intro,outro]",
+    ]
+    given += [f"++writer.sampling.max_tokens={max_tokens}", "++writer.sampling.ignore_eos=true"]
+    return job_of(given, folder / "checkpoint")
+
+
+def job_of(overrides: list[str], checkpoint: Path):
+    """A job of the real config with Hydra's `overrides`."""
     from hydra import compose, initialize_config_module
 
     import engine.config  # noqa: F401  registers the schema
     from engine.app import make_job
 
-    station = write_station(folder / "station", links)
     with initialize_config_module("conf", version_base="1.3"):
-        config = compose(
-            "config",
-            [
-                f"+stage={stage}",
-                f"station.path={station}",
-                "select.kinds=[intro,outro]",
-                f"++writer.sampling.max_tokens={max_tokens}",
-                "++writer.sampling.ignore_eos=true",
-            ],
-        )
-    return make_job(config, str(folder / "checkpoint"))
+        return make_job(compose("config", overrides), str(checkpoint))
 
 
 def run(job, spec=None) -> float:

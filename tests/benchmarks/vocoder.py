@@ -23,21 +23,19 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks.full_size import write_chatterbox
 from tests.chatterbox import weights
-from tests.chatterbox.s3gen_weights import random_tokens, write_voice, write_waveform_half
+from tests.chatterbox.s3gen_weights import random_tokens, write_voice
 
 TEXT = "The lamps along the water are going out one by one, and the last train hums to itself beyond the harbour."
 RATE = 24_000
 
 
 def write_checkpoint(folder: Path, how: dict[str, Any]) -> None:
-    """Random weights of upstream's form, unless they are there; T3's never stop by themselves."""
-    variant, layers = how["variant"], how["depth"]
-    if not (folder / "conds.pt").is_file():
-        (weights.write_turbo if variant == "turbo" else weights.write_original)(folder, layers, ends=False)
-        write_waveform_half(folder, variant)
+    """Random weights, unless they are there, and a voice with the prompt that is asked for."""
+    write_chatterbox(folder, how["variant"], how["depth"])
     voice = {"prompt": how["prompt"], "frames": 2 * how["prompt"] + 1}
-    write_voice(folder / "conds.pt", tokens=375 if variant == "turbo" else 150, **voice)
+    write_voice(folder / "conds.pt", tokens=375 if how["variant"] == "turbo" else 150, **voice)
 
 
 def take_tokens(takes: int, lengths: list[int]) -> list[list[int]]:

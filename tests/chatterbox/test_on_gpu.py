@@ -5,8 +5,6 @@ Skipped where there is no GPU. Attention runs in vLLM's Triton kernels, told not
 
 from __future__ import annotations
 
-import os
-
 import pytest
 import torch
 
@@ -46,7 +44,6 @@ def spoken(request, tmp_path_factory, t3_voices):
 def test_t3_in_one_batch_gives_upstreams_tokens(spoken, t3_cache, eager):
     variant, folder, rows, wanted = spoken
     assert len({tuple(value["tokens"]) for value in wanted.values()}) == len(rows)
-    os.environ.update(ENV)
     spec = T3Spec(str(folder), variant, cache=str(t3_cache), engine=ENGINE | {"enforce_eager": eager}, env=ENV)
     with spec.open() as t3:
         assert unlike(run(t3, rows), wanted) == []
