@@ -16,7 +16,6 @@ last row is done and aborts all rows when one is refused.
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import os
 import time
@@ -30,7 +29,7 @@ from engine.failures import causes, first_line, is_dead_engine, load_error, too_
 from engine.llm import LlmSpec
 from engine.records import Output, Request
 from engine.vigil import Vigil
-from engine.vllm_code import load_vllm, readable_modules
+from engine.vllm_code import code_left_frozen, load_vllm, readable_modules
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +83,7 @@ class LlmSession:
         group, log_size = self.spec.group(), degrade.log_size()
         arguments = {**self.engine_args(), **degrade.learned(group)}
         try:
-            with readable_modules():
+            with readable_modules(), code_left_frozen():
                 self.llm = llm_class(model=self.spec.model, revision=self.spec.revision, **arguments)
         except Exception as e:
             environment, self._env = self._env, {}  # the second try needs it, too
@@ -279,16 +278,16 @@ class LlmSession:
         """Shut the engine down and drop every reference to it: only then is its memory free."""
         if self._vigil is not None:
             self._vigil.end()
-        llm, self.llm = self.llm, None
-        if llm is not None:
-            with contextlib.suppress(Exception):  # a dead engine cannot be asked to stop
-                llm.llm_engine.engine_core.shutdown()
-        del llm
-        with contextlib.suppress(ImportError):
-            from vllm.distributed import cleanup_dist_env_and_memory
+        with code_left_frozen():
+            llm, self.llm = self.llm, None
+            if llm is not None:
+                with contextlib.suppress(Exception):  # a dead engine cannot be asked to stop
+                    llm.llm_engine.engine_core.shutdown()
+            del llm
+            with contextlib.suppress(ImportError):
+                from vllm.distributed import cleanup_dist_env_and_memory
 
-            cleanup_dist_env_and_memory()  # collects garbage, too
-        gc.freeze()  # vLLM has unfrozen it all, see load_vllm
+                cleanup_dist_env_and_memory()  # collects garbage, too
         for name, value in self._env.items():
             if value is None:
                 os.environ.pop(name, None)

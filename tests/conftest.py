@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
-# Before anything imports torch or vLLM.
+# Before anything imports torch or vLLM, here or in a process that a test starts: where bytecode is not kept, as in many
+# containers, each of them compiles vLLM anew, 13 s.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -22,6 +26,11 @@ CPU_ENGINE = {
     "max_num_seqs": 32,
     "max_model_len": 2048,
 }
+
+
+def pytest_collection_modifyitems(items):
+    """Files of many short tests come last, so that the processes that share the files end together."""
+    items.sort(key=lambda item: "stages" in item.path.parts)
 
 
 @pytest.fixture(scope="session")
