@@ -1,13 +1,14 @@
 """Runs of the real command line in processes of their own, a few seconds each, to be killed at will.
 
-A `Stable` is a server process that imports what a run imports (vLLM too, where told so) and opens nothing. For every
-run it forks: the child is `python -m engine ARGUMENTS` in all but its start-up, in a session of its own, with its
-output in files. What is to befall it (`tests.reliability.harm`) is armed in the child before it begins.
+A `Stable` is a server process that imports what a run imports (vLLM and Chatterbox too, where told so) and opens
+nothing. For every run it forks: the child is `python -m engine ARGUMENTS` in all but its start-up, in a session of its
+own, with its output in files. What is to befall it (`tests.reliability.harm`) is armed in the child before it begins.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import select
@@ -90,7 +91,7 @@ class Stable:
 
     Args:
         folder: for the runs' output files.
-        vllm: import vLLM and torch beforehand, as runs that get as far as an engine need it.
+        vllm: import vLLM, torch and Chatterbox beforehand, as runs that get as far as an engine need them.
     """
 
     def __init__(self, folder: Path, vllm: bool = True):
@@ -210,6 +211,9 @@ def _serve(vllm: bool) -> None:
         import engine.vllm_code
 
         engine.vllm_code.load_vllm()
+        import chatterbox  # noqa: F401
+
+        gc.freeze()
     replies = os.dup(1)
     os.dup2(2, 1)
     _say(replies, {"ready": True})

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from engine.errors import UserError
 from stages.tts.chatterbox.checkpoint import Checkpoint, read_state
@@ -68,7 +69,8 @@ def load_s3gen(checkpoint: Checkpoint, device: str | torch.device, conditioning:
     """
     from chatterbox.models.s3gen import S3Gen
 
-    model = S3Gen(meanflow=checkpoint.variant.meanflow)
+    with _Undrawn():
+        model = S3Gen(meanflow=checkpoint.variant.meanflow)
     state = read_state(checkpoint.s3gen)
     try:
         # As upstream's `from_local`, the Original's file may lack what is computed at construction.
@@ -83,6 +85,21 @@ def load_s3gen(checkpoint: Checkpoint, device: str | torch.device, conditioning:
     if not conditioning:
         del model.tokenizer, model.speaker_encoder
     return model.to(device).eval().requires_grad_(False)
+
+
+class _Undrawn(TorchFunctionMode):
+    """Modules are made without drawing weights for them, most of what it takes to make S3Gen: all are read from a file.
+
+    `torch.nn.utils.skip_init` is for modules that take a device; upstream's do not.
+    """
+
+    DRAWS = frozenset({torch.Tensor.uniform_, torch.Tensor.normal_, torch.nn.init.kaiming_uniform_})
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in self.DRAWS:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 class Vocoder:

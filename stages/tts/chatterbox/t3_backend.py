@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -44,7 +45,6 @@ ENGINE = {
 ENV = {
     # The engine the token-exact tests run on; Turbo's sampling is written for it.
     "VLLM_USE_V2_MODEL_RUNNER": "0",
-    "VLLM_WORKER_MULTIPROCESSING_METHOD": "spawn",
 }
 ON_CPU = {
     "dtype": "float32",
@@ -129,6 +129,7 @@ class T3Backend(LlmSession):
         self.prompter: Any = None
 
     def __enter__(self) -> Self:
+        before, began = self.stats.load_s, time.monotonic()
         if (dict(os.environ) | dict(self.spec.env)).get("VLLM_ENABLE_V1_MULTIPROCESSING", "1") != "0":
             _need_entry_point()
         # Imported before memory is first measured: what Python modules take does not come back.
@@ -139,6 +140,7 @@ class T3Backend(LlmSession):
         super().__enter__()
         self.prompter = T3Prompter(self.t3.files, self.llm.llm_engine.model_config.dtype)
         self._voice = lru_cache(maxsize=256)(load_t3_cond)
+        self.stats.load_s = before + time.monotonic() - began  # the modules and the prompter, too
         return self
 
     def engine_args(self) -> dict[str, Any]:
