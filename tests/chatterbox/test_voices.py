@@ -10,8 +10,7 @@ import torch
 from engine.errors import UserError
 from stages.tts.chatterbox.checkpoint import locate
 from stages.tts.chatterbox.voices import BUILT_IN, Conditioner, VoiceStore, check_clip, load_voice
-from tests.chatterbox.s3gen_weights import speech_like, write_clip, write_voice, write_waveform_half
-from tests.chatterbox.weights import write_turbo
+from tests.chatterbox.s3gen_weights import speech_like, write_clip, write_voice
 
 
 def clip_of(tmp_path, samples, rate=24_000):
@@ -75,11 +74,9 @@ def test_what_is_not_audio_is_refused(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    """A Turbo checkpoint folder at full S3Gen size."""
-    folder = tmp_path_factory.mktemp("turbo")
-    write_turbo(folder, layers=1)
-    return locate("turbo", str(write_waveform_half(folder, "turbo")))
+def checkpoint(turbo_folder):
+    """Turbo's, S3Gen at full size."""
+    return locate("turbo", str(turbo_folder))
 
 
 @pytest.fixture(scope="module")

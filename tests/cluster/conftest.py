@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.reliability.stable import Stable
+from tests.command import warm
+from tests.reliability.stable import ROOT, Stable
 
-# Before Ray is imported: its workers are to run in this environment, not in one made by `uv run`.
-os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+# Before Ray is imported, here or in what whole runs are forked from: its workers are to run in this environment, not in
+# one made by `uv run`.
+os.environ |= {"RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
 
-ROOT = Path(__file__).resolve().parents[2]
 STORE = 100 * 2**20
 RAYLETS: set[int] = set()  # pids, of killed ones too
 QUICK = {"health_check_period_ms": 500, "health_check_timeout_ms": 2000, "health_check_failure_threshold": 3}
@@ -91,7 +91,7 @@ def until(condition, seconds: float = 60.0):
 def nodes() -> Iterator[Nodes]:
     """Three nodes."""
     pytest.importorskip("ray")
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(ROOT)}
+    os.environ["PYTHONPATH"] = str(ROOT)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     nodes = Nodes()
     try:
@@ -107,10 +107,9 @@ def nodes() -> Iterator[Nodes]:
 
 
 @pytest.fixture(scope="session")
-def stable(tmp_path_factory, nodes: Nodes) -> Iterator[Stable]:
-    """Forks whole runs, with the cluster's settings in their environment."""
-    with Stable(tmp_path_factory.mktemp("stable")) as stable:
-        yield stable
+def stable() -> Stable:
+    """Forks whole runs."""
+    return warm()
 
 
 @pytest.fixture

@@ -167,8 +167,8 @@ def test_three_engines_at_a_time_write_and_audit_what_one_does(nodes, stable, lo
 
 
 def speak(nodes: Nodes, checkpoint: Path, *more: str) -> tuple[str, ...]:
-    """A run that speaks the links, two workers, a second a take."""
-    slow = ("tts._target_=tests.cluster.slow.stages", "tts.row_s=1")
+    """A run that speaks the links, two workers, half a second a take."""
+    slow = ("tts._target_=tests.cluster.slow.stages", "tts.row_s=0.5")
     workers = "cluster.workers=2"
     return ("+stage=audio,report", *ALL[1:], *slow, *on_ray(nodes, workers), f"checkpoint.path={checkpoint}", *more)
 

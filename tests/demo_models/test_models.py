@@ -75,7 +75,7 @@ def test_the_shipped_auditor_passes_good_scripts_and_fails_marred_ones():
 
 
 def test_a_smoke_training_makes_models_that_load_and_generate(tmp_path):
-    train.main(["--smoke", "--out", str(tmp_path)])
+    train.main(["--smoke", "--steps", "6", "--out", str(tmp_path)])
     with Engine(tmp_path / "writer", "writer") as writer:
         ((text, _),) = writer.chat([brief("intro", "dot", **SONG)], max_tokens=24, min_p=0.0)
     assert text
