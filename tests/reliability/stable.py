@@ -202,9 +202,18 @@ def _descendants(pid: int) -> Iterator[int]:
 
 
 def _serve(vllm: bool) -> None:
+    from hydra.core.plugins import Plugins
+
     import engine.__main__
     import engine.app
     import engine.runner
+    import stages.audio
+    import stages.audit
+    import stages.generate
+    import stages.report
+    import stages.tts.espeak  # noqa: F401
+
+    Plugins.instance()  # looks for plugins and imports them
 
     if vllm:
         import engine.session
@@ -212,8 +221,7 @@ def _serve(vllm: bool) -> None:
 
         engine.vllm_code.load_vllm()
         import chatterbox  # noqa: F401
-
-        gc.freeze()
+    gc.freeze()
     replies = os.dup(1)
     os.dup2(2, 1)
     _say(replies, {"ready": True})
