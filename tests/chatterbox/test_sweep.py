@@ -11,10 +11,10 @@ from tests.test_sweep import scripts
 def test_guidance_and_exaggeration_are_swept_on_one_speech_model(original_folder, tmp_path):
     done = engine(
         "-m", "+stage=[generate,audit,audio]", "select.kinds=[time]", "select.limit=1", "tts=chatterbox",
-        f"tts.checkpoint={original_folder}", f"tts.cache={tmp_path / 'cache'}", "tts.engine={}", "tts.vocoder={steps: 2}",
-        "tts.sampling.max_tokens=20", "tts.env.VLLM_ENABLE_V1_MULTIPROCESSING=0", "tts.env.VLLM_CPU_KVCACHE_SPACE=1",
-        "audio.checks=false", "tts.sampling.cfg_weight=0.0,0.7", "tts.sampling.exaggeration=0.3,0.9",
-        f"hydra.sweep.dir={tmp_path / 'sweep'}", timeout=580,
+        f"tts.checkpoint={original_folder}", f"tts.cache={tmp_path / 'cache'}", "tts.engine={}",
+        "tts.vocoder={steps: 2}", "tts.sampling.max_tokens=20", "tts.env.VLLM_ENABLE_V1_MULTIPROCESSING=0",
+        "tts.env.VLLM_CPU_KVCACHE_SPACE=1", "audio.checks=false", "tts.sampling.cfg_weight=0.0,0.7",
+        "tts.sampling.exaggeration=0.3,0.9", f"hydra.sweep.dir={tmp_path / 'sweep'}", timeout=580,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     points = [folder for folder in (tmp_path / "sweep").iterdir() if folder.is_dir()]
