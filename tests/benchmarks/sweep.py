@@ -52,12 +52,8 @@ def rows(folder: Path) -> dict[str, str]:
 def main() -> None:
     """Print the table and the figures; exit 1 with `--check` where a target is missed or rows differ."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--quick", action="store_true", help="2 points of 4 links, in-process, under a minute"
-    )
-    parser.add_argument(
-        "--in-process", action="store_true", help="engines as in the demo profile"
-    )
+    parser.add_argument("--quick", action="store_true", help="2 points of 4 links, in-process, under a minute")
+    parser.add_argument("--in-process", action="store_true", help="engines as in the demo profile")
     parser.add_argument("--check", action="store_true", help="exit 1 when a target is missed")
     args = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "2")

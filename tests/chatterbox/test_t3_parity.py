@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from engine.records import Request
@@ -103,5 +105,7 @@ def test_exact_from_an_engine_of_its_own_short_of_cache(original_t3, t3_voices, 
     engine = ENGINE | {"num_gpu_blocks_override": 40}
     spec = T3Spec(str(original_t3), voices=str(t3_voices), cache=str(t3_cache), engine=engine, env=OWN_PROCESS)
     named = [Request(row.key, dict(row.payload, voice=row.payload["voice"].split("/")[-1][:-3])) for row in rows]
-    with spec.open() as t3:
+    backend, began = spec.open(), time.monotonic()
+    with backend as t3:
+        assert t3.stats.load_s == pytest.approx(time.monotonic() - began, abs=0.01)  # all of it is loading
         assert unlike(run(t3, named), upstream) == []

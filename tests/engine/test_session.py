@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
+from types import BuiltinFunctionType
 
 import pytest
 
@@ -121,6 +123,16 @@ def test_closing_gives_the_memory_back_and_another_engine_loads(tmp_path):
         assert stats.load_s > 0
         assert stats.footprint_mib > 100
         assert stats.returned_mib > 0.9 * stats.footprint_mib
+
+
+def test_loaded_code_is_left_frozen_by_engines_that_open_close_or_fail(tiny_spec, tmp_path):
+    with llm_session(tiny_spec):
+        frozen = gc.get_freeze_count()
+    with pytest.raises(UserError):
+        with llm_session(LlmSpec(str(tmp_path), engine=CPU_ENGINE, env=CPU_ENV)):
+            pass
+    assert gc.get_freeze_count() >= frozen > 100_000
+    assert isinstance(gc.freeze, BuiltinFunctionType) and isinstance(gc.unfreeze, BuiltinFunctionType)
 
 
 def test_an_engine_opens_after_librosa_was_imported(tiny_spec):
