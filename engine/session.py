@@ -42,7 +42,8 @@ def llm_session(spec: LlmSpec) -> LlmSession:
 
 
 class LlmSession:
-    """An engine from opening to closing; see the module's docstring. A subclass may change what a request becomes.
+    """An engine from opening to closing; see the module's docstring. A subclass may change what a request becomes,
+    and load more (`bring_in`, `opened`).
 
     Attributes:
         open_ended: `steps` takes requests that are not all there yet, see `engine.backend`.
@@ -68,15 +69,23 @@ class LlmSession:
         self._env = {name: os.environ.get(name) for name in self.spec.env}
         os.environ.update({name: str(value) for name, value in self.spec.env.items()})
         began = time.monotonic()
+        self.bring_in()
         llm_class = load_vllm()
         self._had_context = memory.has_context()
         self._baseline = memory.settle(memory.used_mib(), 0.0)
         self._open(llm_class)
         self._vigil = Vigil(self.llm.llm_engine.engine_core)
-        self.stats.load_s += time.monotonic() - began
         self.max_model_len = int(self.llm.llm_engine.model_config.max_model_len)
         self.window = 2 * int(self.llm.llm_engine.vllm_config.scheduler_config.max_num_seqs)
+        self.opened()
+        self.stats.load_s += time.monotonic() - began
         return self
+
+    def bring_in(self) -> None:
+        """Import what a subclass needs, before memory is first measured: what modules take does not come back."""
+
+    def opened(self) -> None:
+        """What a subclass has still to load once the engine is there."""
 
     def _open(self, llm_class: Any) -> None:
         """Load the engine; where it does not fit, once more as small as it says would."""

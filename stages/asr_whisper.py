@@ -76,12 +76,17 @@ class WhisperSession(LlmSession):
         engine = ENGINE | (ON_GPU if cuda else ON_CPU) | dict(spec.engine)
         super().__init__(LlmSpec(spec.model, spec.revision, engine, usual | dict(spec.env)))
 
-    def __enter__(self) -> WhisperSession:
-        # Imported before memory is first measured: what Python modules take does not come back.
+    def bring_in(self) -> None:
+        """What reads and resamples takes."""
         import soundfile  # noqa: F401
         import torchaudio  # noqa: F401
 
-        super().__enter__()
+    def opened(self) -> None:
+        """What the model hears and how it spells.
+
+        Raises:
+            UserError: it is no Whisper.
+        """
         config = self.llm.llm_engine.model_config
         if config.hf_config.model_type != "whisper":
             self.__exit__(UserError, None, None)
@@ -92,7 +97,6 @@ class WhisperSession(LlmSession):
         generation = config.try_get_generation_config()
         self.english_only = generation.get("is_multilingual") is False or config.get_vocab_size() == ENGLISH_VOCABULARY
         self.spelling = getattr(self.llm.get_tokenizer(), "english_spelling_normalizer", None) or {}
-        return self
 
     def steps(self, requests: Iterable[Request]) -> Iterator[list[Output]]:
         """Listen to `requests`, yielding what each engine step finished.

@@ -47,3 +47,11 @@ def tiny_spec(tiny_llm):
     from engine.session import LlmSpec
 
     return LlmSpec(str(tiny_llm), engine=CPU_ENGINE, env=CPU_ENV)
+
+
+@pytest.fixture(scope="session")
+def stable():
+    """Forks whole runs."""
+    from tests.command import warm
+
+    return warm()

@@ -70,6 +70,4 @@ def turbo_folder(once, turbo_t3):
 
 
 def _whole(folder: Path, t3: Path, variant: str) -> None:
-    write_waveform_half(folder, variant)
-    for file in t3.iterdir():
-        (folder / file.name).symlink_to(file)
+    weights.link_files(t3, write_waveform_half(folder, variant))

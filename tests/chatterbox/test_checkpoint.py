@@ -12,19 +12,14 @@ import torch
 from engine.errors import UserError
 from stages.tts.chatterbox.checkpoint import locate, read_state
 from stages.tts.chatterbox.s3gen import load_s3gen
+from tests.chatterbox.weights import link_files
 
 
 @pytest.fixture
 def copy_of(tmp_path):
     """A folder with links to another's files, some of them left out."""
 
-    def make(folder: Path, without: tuple[str, ...] = ()) -> Path:
-        for file in folder.iterdir():
-            if file.name not in without:
-                (tmp_path / file.name).symlink_to(file)
-        return tmp_path
-
-    return make
+    return lambda folder, without=(): link_files(folder, tmp_path, without)
 
 
 def refusal(variant: str, source: str | Path) -> str:

@@ -11,16 +11,13 @@ from engine.errors import UserError
 from stages.tts.chatterbox.t3_backend import T3Spec
 from stages.tts.chatterbox.t3_checkpoint import open_checkpoint
 from stages.tts.chatterbox.weight_files import content_hash
+from tests.chatterbox.weights import link_files
 
 
 @pytest.fixture
 def folder(original_t3, tmp_path):
     """A checkpoint folder of its own, its weights linked."""
-    mine = tmp_path / "mine"
-    mine.mkdir()
-    for file in original_t3.iterdir():
-        (mine / file.name).symlink_to(file)
-    return mine
+    return link_files(original_t3, tmp_path / "mine")
 
 
 def test_a_missing_file_is_named(folder):

@@ -134,6 +134,15 @@ def write_voice(path: Path, prompt_tokens: int = 150, seed: int = 0, exaggeratio
     return Path(path)
 
 
+def link_files(source: Path, folder: Path, without: tuple[str, ...] = ()) -> Path:
+    """Links in `folder`, made where it is missing, to the files of `source`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in source.iterdir():
+        if file.name not in without:
+            (folder / file.name).symlink_to(file)
+    return folder
+
+
 def write_tokenizer(path: Path, size: int, extra: list[str] | None = None) -> None:
     """A BPE tokenizer of upstream's form: `size` entries, [STOP] 0, [UNK] 1, [SPACE] 2, [START] 255."""
     from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.command import warm
-from tests.reliability.stable import ROOT, Stable
+from tests.reliability.stable import ROOT
 
 # Before Ray is imported, here or in what whole runs are forked from: its workers are to run in this environment, not in
 # one made by `uv run`.
@@ -104,12 +103,6 @@ def nodes() -> Iterator[Nodes]:
         for node in reversed(nodes.cluster.list_all_nodes()):  # the head last: the others would miss it
             node.kill_all_processes(check_alive=False, allow_graceful=True)
         until(lambda: not any(map(psutil.pid_exists, RAYLETS)))
-
-
-@pytest.fixture(scope="session")
-def stable() -> Stable:
-    """Forks whole runs."""
-    return warm()
 
 
 @pytest.fixture

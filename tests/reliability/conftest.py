@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import warm
 from tests.reliability.stable import ROOT, Stable
 
 SAMPLE = ROOT / "data" / "sample_station"
@@ -19,12 +18,6 @@ def light(tmp_path_factory) -> Iterator[Stable]:
     """Forks runs that never get as far as an engine: torch is not imported beforehand."""
     with Stable(tmp_path_factory.mktemp("light"), vllm=False) as stable:
         yield stable
-
-
-@pytest.fixture(scope="session")
-def stable() -> Stable:
-    """Forks whole runs."""
-    return warm()
 
 
 @pytest.fixture

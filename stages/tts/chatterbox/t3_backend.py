@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -129,19 +128,22 @@ class T3Backend(LlmSession):
         self.prompter: Any = None
 
     def __enter__(self) -> Self:
-        before, began = self.stats.load_s, time.monotonic()
         if (dict(os.environ) | dict(self.spec.env)).get("VLLM_ENABLE_V1_MULTIPROCESSING", "1") != "0":
             _need_entry_point()
-        # Imported before memory is first measured: what Python modules take does not come back.
+        return super().__enter__()
+
+    def bring_in(self) -> None:
+        """Chatterbox."""
         import chatterbox  # noqa: F401
 
+        import stages.tts.chatterbox.t3_prompt  # noqa: F401
+
+    def opened(self) -> None:
+        """The prompter: tables and conditioning modules."""
         from stages.tts.chatterbox.t3_prompt import T3Prompter, load_t3_cond
 
-        super().__enter__()
         self.prompter = T3Prompter(self.t3.files, self.llm.llm_engine.model_config.dtype)
         self._voice = lru_cache(maxsize=256)(load_t3_cond)
-        self.stats.load_s = before + time.monotonic() - began  # the modules and the prompter, too
-        return self
 
     def engine_args(self) -> dict[str, Any]:
         """Arguments of `vllm.LLM`, which by now knows the models."""
